@@ -1,0 +1,58 @@
+package fabric
+
+import (
+	"net/netip"
+
+	"github.com/ztos/ztos/engine/counter"
+	"github.com/ztos/ztos/engine/table"
+)
+
+// transit decides whether and where the spine sends an outer packet on. isVXLAN
+// says that vni is the packet's; other packets are the fabric VRF's own and have
+// no VNI.
+//
+// The sender must be who the outer source says, and both ends must be members of
+// the VRF that owns the VNI: a leaf reaches no tenant that it does not host.
+func (s *Snapshot) transit(peer *Peer, src, dst netip.Addr, vni table.VNI, isVXLAN bool) (*Route, counter.Reason) {
+	if !s.Spine {
+		return nil, counter.NotASpine
+	}
+	if _, ok := peer.Sources[src]; !ok {
+		return nil, counter.OuterSourceSpoofed
+	}
+	if isVXLAN {
+		vrf, ok := s.vrfs.lookup(vni)
+		if !ok {
+			return nil, counter.SpineVNINotMember
+		}
+		if _, ok := vrf.Members[src]; !ok {
+			return nil, counter.SpineVNINotMember
+		}
+		if _, ok := vrf.Members[dst]; !ok {
+			return nil, counter.SpineDestNotMember
+		}
+	}
+	route, ok := s.Routes.Lookup(dst)
+	if !ok {
+		return nil, counter.OuterNoRoute
+	}
+	return route, counter.None
+}
+
+// arrival finds the bridge domain and the adjacency for a VXLAN packet that is
+// for this node. What a VTEP sends must come the way that VTEP is configured to
+// come: a VTEP behind WireGuard is not believed in the clear.
+func (s *Snapshot) arrival(peer *Peer, src netip.Addr, vni table.VNI) (*Domain, *Adjacency, counter.Reason) {
+	dom, ok := s.Domain(vni)
+	if !ok {
+		return nil, nil, counter.VXLANUnknownVNI
+	}
+	adj, ok := dom.Adjacencies[src]
+	if !ok {
+		return nil, nil, counter.VXLANUnknownVTEP
+	}
+	if adj.Plain != (peer.WireGuard == nil) {
+		return nil, nil, counter.UnprotectedRefused
+	}
+	return dom, adj, counter.None
+}
