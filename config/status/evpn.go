@@ -1,0 +1,92 @@
+package status
+
+import (
+	"net/netip"
+
+	"github.com/ztos/ztos/config"
+	"github.com/ztos/ztos/engine/table"
+)
+
+// BGP is the node's BGP speaker. The zero value is a node without one.
+type BGP struct {
+	Enabled  bool       `json:"enabled"`
+	AS       uint32     `json:"as"`
+	RouterID netip.Addr `json:"routerId"`
+	Peers    []BGPPeer  `json:"peers"` // in the configuration's order
+}
+
+// BGPPeer is a BGP session.
+type BGPPeer struct {
+	Name       string          `json:"name"` // empty when the configuration gives none
+	Address    netip.Addr      `json:"address"`
+	AS         uint32          `json:"as"`
+	Client     bool            `json:"client"`     // routes are reflected to and from it
+	State      string          `json:"state"`      // idle, connect, active, open-sent, open-confirm, established
+	Age        config.Duration `json:"age"`        // in that state, or since the session came up; 0 when not known
+	Received   uint64          `json:"received"`   // routes that the peer announces now
+	Advertised uint64          `json:"advertised"` // routes announced to it now
+	RxMessages uint64          `json:"rxMessages"`
+	TxMessages uint64          `json:"txMessages"`
+	Ignored    uint64          `json:"ignored"` // routes of types that nobody here knows, and malformed ones
+	Restarting bool            `json:"restarting"`
+	Error      string          `json:"error"` // the last; empty when there was none
+}
+
+// EVPN is what EVPN has made of what peers announce. The zero value is a node
+// without it.
+type EVPN struct {
+	Enabled  bool          `json:"enabled"`
+	VTEP     netip.Addr    `json:"vtep"`
+	Routes   int           `json:"routes"`  // of peers
+	Paths    int           `json:"paths"`   // of peers, several for one route
+	Domains  []EVPNDomain  `json:"domains"` // by VNI
+	Refusals []EVPNRefusal `json:"refusals"`
+}
+
+// EVPNDomain is a bridge domain with EVPN.
+type EVPNDomain struct {
+	VNI    table.VNI    `json:"vni"`
+	Name   string       `json:"name"`
+	RD     string       `json:"rd"`
+	Import []string     `json:"import"`
+	Export []string     `json:"export"`
+	VTEPs  []netip.Addr `json:"vteps"`  // that announce the VNI and are granted it
+	Local  int          `json:"local"`  // MACs here
+	Remote int          `json:"remote"` // MACs that others announce
+}
+
+// EVPNRefusal is how often what a VTEP announced was ignored. By VTEP, VNI,
+// reason.
+type EVPNRefusal struct {
+	VTEP   netip.Addr      `json:"vtep"` // zero: all those that are not told apart
+	VNI    table.VNI       `json:"vni"`  // 0: not known
+	Reason string          `json:"reason"`
+	Count  uint64          `json:"count"`
+	Route  string          `json:"route"` // the last one; empty when not known
+	Age    config.Duration `json:"age"`   // since the last one
+}
+
+// Move is a MAC that moved between nodes, or into or out of quarantine. The
+// oldest first.
+type Move struct {
+	Kind string          `json:"kind"` // moved, duplicate, released
+	Age  config.Duration `json:"age"`
+	VNI  table.VNI       `json:"vni"`
+	MAC  table.MAC       `json:"mac"`
+	// From and To are VTEPs; zero is this node. Of a duplicate, From keeps the MAC
+	// and To is the newcomer.
+	From netip.Addr `json:"from"`
+	To   netip.Addr `json:"to"`
+	Port string     `json:"port"` // at this node; empty when not known
+	Seq  uint32     `json:"seq"`  // sequence number after a move
+}
+
+// Duplicate is a MAC in quarantine. A zero address is this node.
+type Duplicate struct {
+	VNI      table.VNI       `json:"vni"`
+	MAC      table.MAC       `json:"mac"`
+	Keeper   netip.Addr      `json:"keeper"`   // has the MAC
+	Newcomer netip.Addr      `json:"newcomer"` // is kept out
+	Age      config.Duration `json:"age"`
+	Left     config.Duration `json:"left"` // until it is released; 0: by command only
+}
