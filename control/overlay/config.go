@@ -1,0 +1,118 @@
+package overlay
+
+import (
+	"maps"
+	"net/netip"
+
+	"github.com/ztos/ztos/bgp/evpn"
+	"github.com/ztos/ztos/config"
+	"github.com/ztos/ztos/engine/table"
+	"github.com/ztos/ztos/l2"
+)
+
+// Configuration returns what EVPN works by, of a document with BGP. Route
+// distinguishers and targets are those that the document says or derives.
+func Configuration(n *config.Node) evpn.Config {
+	c := evpn.Config{
+		VTEP: n.Self.Address, RouterID: n.BGP.RouterID,
+		Members: n.Self.Is(config.Spine),
+		Grants:  map[netip.Addr]evpn.Grant{},
+	}
+	for i := range n.BridgeDomains {
+		b := &n.BridgeDomains[i]
+		if b.EVPN == nil {
+			continue
+		}
+		d := evpn.BD{VNI: b.VNI, RD: b.EVPN.RD.RD}
+		for _, rt := range b.EVPN.Import {
+			d.Import = append(d.Import, rt.Import)
+		}
+		for _, rt := range b.EVPN.Export {
+			d.Export = append(d.Export, rt.RT)
+		}
+		c.BDs = append(c.BDs, d)
+		for _, v := range b.Remotes() {
+			grant(c.Grants, v, b.VNI)
+		}
+	}
+	for i := range n.VRFs {
+		v := &n.VRFs[i]
+		for _, a := range v.VTEPs {
+			for _, vni := range v.VNIs {
+				grant(c.Grants, a, vni)
+			}
+		}
+	}
+	return c
+}
+
+// grant lets a VTEP announce a VNI.
+func grant(gs map[netip.Addr]evpn.Grant, vtep netip.Addr, vni table.VNI) {
+	g, ok := gs[vtep]
+	if !ok {
+		g.VNIs = map[table.VNI]bool{}
+		gs[vtep] = g
+	}
+	g.VNIs[vni] = true
+}
+
+// Configure makes c what the Overlay works by. names are those of the bridge
+// domains, for display.
+func (o *Overlay) Configure(c evpn.Config, names map[table.VNI]string) error {
+	if err := o.sp.Configure(o.clock(), c); err != nil {
+		return err
+	}
+	regrant := !maps.EqualFunc(o.grants, c.Grants, func(a, b evpn.Grant) bool { return maps.Equal(a.VNIs, b.VNIs) })
+	o.grants = c.Grants
+	if regrant {
+		o.reportUngranted()
+	}
+	old := o.bds
+	o.bds = make(map[table.VNI]domain, len(c.BDs))
+	for _, b := range c.BDs {
+		o.bds[b.VNI] = domain{b, names[b.VNI]}
+		if _, had := old[b.VNI]; !had {
+			o.adopt(b.VNI)
+		}
+	}
+	for vni := range old {
+		if _, stays := o.bds[vni]; !stays {
+			o.abandon(vni)
+		}
+	}
+	return nil
+}
+
+// reportUngranted reports the routes that were taken before, or not looked at, and
+// are refused now.
+func (o *Overlay) reportUngranted() {
+	o.Known(func(k evpn.Known) bool {
+		if k.Refused != 0 {
+			o.refuse(k.Route.Attrs.NextHop, 0, k.Refused.String(), k.Route.Key.String())
+		}
+		return true
+	})
+}
+
+// adopt announces what a bridge domain knew before it had EVPN.
+func (o *Overlay) adopt(vni table.VNI) {
+	for e := range o.tables.Entries(vni) {
+		if e.Dest.Kind == l2.DestLocal && !e.External {
+			o.sp.Learn(o.clock(), evpn.LocalMAC{VNI: vni, MAC: e.MAC, Port: e.Dest.ID, Sticky: e.Static})
+		}
+	}
+}
+
+// abandon takes out of a bridge domain what EVPN put into it.
+func (o *Overlay) abandon(vni table.VNI) {
+	delete(o.floods, vni)
+	var gone []table.MAC
+	for e := range o.tables.Entries(vni) {
+		if e.External {
+			gone = append(gone, e.MAC)
+		}
+	}
+	for _, m := range gone {
+		o.displace(macKey{vni, m})
+	}
+}
