@@ -1,0 +1,77 @@
+package nodetest
+
+import (
+	"net/netip"
+	"slices"
+	"time"
+
+	"github.com/ztos/ztos/config"
+	"github.com/ztos/ztos/config/status"
+	"github.com/ztos/ztos/engine/table"
+)
+
+// duplicates are what a new node has in quarantine.
+func duplicates() []status.Duplicate {
+	leaf2 := netip.MustParseAddr("10.255.0.2")
+	return []status.Duplicate{
+		{VNI: 10100, MAC: 0x020000000007, Newcomer: leaf2, Age: config.Duration(30 * time.Second), Left: config.Duration(150 * time.Second)},
+		{VNI: 10100, MAC: 0x020000000008, Keeper: leaf2, Age: config.Duration(5 * time.Second)},
+	}
+}
+
+// BGP implements server.Backend.
+func (n *Node) BGP() status.BGP {
+	return status.BGP{
+		Enabled: true, AS: 65000, RouterID: netip.MustParseAddr("10.255.0.1"),
+		Peers: []status.BGPPeer{
+			{Name: "spine1", Address: netip.MustParseAddr("10.255.0.101"), AS: 65000, State: "established", Age: config.Duration(90 * time.Minute),
+				Received: 12, Advertised: 3, RxMessages: 200, TxMessages: 190, Ignored: 1},
+			{Address: netip.MustParseAddr("10.255.0.102"), AS: 65001, State: "active", Age: config.Duration(4 * time.Second), Restarting: true, Error: "hold timer expired"},
+			{Name: "leaf9", Address: netip.MustParseAddr("10.255.0.9"), AS: 65000, Client: true, State: "idle"},
+		},
+	}
+}
+
+// EVPN implements server.Backend.
+func (n *Node) EVPN() status.EVPN {
+	leaf2 := netip.MustParseAddr("10.255.0.2")
+	return status.EVPN{
+		Enabled: true, VTEP: netip.MustParseAddr("10.255.0.1"), Routes: 12, Paths: 24,
+		Domains: []status.EVPNDomain{
+			{VNI: 10100, Name: "red", RD: "10.255.0.1:10100", Import: []string{"65000:10100"}, Export: []string{"65000:10100"},
+				VTEPs: []netip.Addr{leaf2}, Local: 2, Remote: 1},
+			{VNI: 10200, Name: "blue", RD: "10.255.0.1:10200", Import: []string{"*:10200"}, Export: []string{"65000:10200", "10.255.0.1:7"}, Local: 1},
+		},
+		Refusals: []status.EVPNRefusal{
+			{Reason: "no-route-target", Count: 2, Age: config.Duration(time.Hour)},
+			{VTEP: netip.MustParseAddr("10.255.0.66"), VNI: 10100, Reason: "vni-not-granted", Count: 7, Route: "[3]:[0]:[10.255.0.66] 10.255.0.66:1",
+				Age: config.Duration(2 * time.Second)},
+		},
+	}
+}
+
+// Moves implements server.Backend.
+func (n *Node) Moves() []status.Move {
+	leaf2 := netip.MustParseAddr("10.255.0.2")
+	return []status.Move{
+		{Kind: "moved", Age: config.Duration(time.Minute), VNI: 10100, MAC: 0x020000000001, From: leaf2, Port: "h1", Seq: 1},
+		{Kind: "moved", Age: config.Duration(30 * time.Second), VNI: 10100, MAC: 0x020000000007, To: leaf2, Seq: 4},
+		{Kind: "duplicate", Age: config.Duration(29 * time.Second), VNI: 10100, MAC: 0x020000000007, To: leaf2},
+	}
+}
+
+// Duplicates implements server.Backend.
+func (n *Node) Duplicates() []status.Duplicate {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return slices.Clone(n.quarantine)
+}
+
+// ReleaseDuplicate implements server.Backend.
+func (n *Node) ReleaseDuplicate(vni table.VNI, mac table.MAC) bool {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	before := len(n.quarantine)
+	n.quarantine = slices.DeleteFunc(n.quarantine, func(d status.Duplicate) bool { return d.VNI == vni && d.MAC == mac })
+	return len(n.quarantine) < before
+}
