@@ -1,0 +1,7 @@
+package rtt
+
+// Seams of the tests.
+var (
+	ParseReply = parseReply
+	Summary    = summary
+)

@@ -1,0 +1,7 @@
+package scale
+
+// The marks of WriteDoc.
+const (
+	BeginMark = beginMark
+	EndMark   = endMark
+)

@@ -1,0 +1,8 @@
+package usage
+
+// Seams of the tests.
+var (
+	ParseStat   = parseStat
+	ParseStatus = parseStatus
+	ParseSystem = parseSystem
+)
