@@ -94,6 +94,7 @@ type plan struct {
 	grants  grants                // of the transmit SAs that are new
 	reach   *config.Reach
 	evpn    *evpn.Config // nil: as before, or without BGP
+	replay  []table.VNI  // VRFs that take all routes of EVPN anew, by L3VNI
 
 	undo   []func() // newest last
 	commit []func()
@@ -118,7 +119,7 @@ func (n *Node) applyLocked(p *plan, cfg *config.Node, keys *keyring) error {
 	n.appliedAt = time.Now()
 	started := n.newPorts(p)
 	n.cfg, n.ports, n.peers, n.domains = cfg, p.ports, p.peers, p.domains
-	n.configureOverlay(p.evpn)
+	n.configureOverlay(p)
 	n.listSecYs()
 	for _, s := range started {
 		s.status = s.device.Status()

@@ -47,10 +47,11 @@ func (n *Node) loop() {
 		n.mu.Lock()
 		next := n.protocol()
 		n.learn()
-		outcome, next := n.syncOverlay(next)
+		// Before EVPN: what hosts said is announced with what follows from it.
 		if at := n.neighbourWork(); at != 0 {
 			next = min(next, max(time.Duration(at-n.now()), time.Millisecond))
 		}
+		outcome, next := n.syncOverlay(next)
 		now := time.Now()
 		var secys []*macsec.SecY
 		save := false

@@ -70,6 +70,7 @@ type Node struct {
 	sightings [256]l2.Sighting
 
 	vrfs       map[string]*vrfState
+	l3vnis     map[table.VNI]*vrfState // of vrfs
 	links      map[table.VNI]*linkState
 	neighbours *l3.Neighbours
 	heard      [256]l3.Event

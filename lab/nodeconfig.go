@@ -379,7 +379,8 @@ func (t *Topology) leaf(n *Node, c *config.Node, p places) error {
 }
 
 // routed adds what makes bd, of tenant tn, a part of its VRF on leaf n: a gateway,
-// or, of the L3VNI, a route to every host behind another leaf.
+// or, of the L3VNI, a route to every host behind another leaf, unless EVPN finds
+// them.
 func (t *Topology) routed(tn *Tenant, n *Node, c *config.Node, bd *config.BridgeDomain) {
 	i := slices.IndexFunc(c.VRFs, func(v config.VRF) bool { return v.Name == tn.VRF })
 	if i < 0 {
@@ -393,6 +394,9 @@ func (t *Topology) routed(tn *Tenant, n *Node, c *config.Node, bd *config.Bridge
 	}
 	v := &c.VRFs[i]
 	v.L3VNI = tn.VNI
+	if t.Fabric.EVPN {
+		return
+	}
 	for _, part := range t.parts(tn.Name) {
 		for _, h := range t.Hosts(part) {
 			far, ok := t.Node(h.Host.Port.Node)
