@@ -38,7 +38,7 @@ func (b *Bench) Extend(ctx context.Context, file string) (r Extend, err error) {
 	if err := b.AwaitReach(ctx, evpnMost); err != nil {
 		return r, err
 	}
-	if _, err := b.EVPN(ctx); err != nil {
+	if _, err := b.Found(ctx); err != nil {
 		return r, err
 	}
 	before, err := b.losses(ctx)

@@ -28,7 +28,7 @@ func TestEVPN(t *testing.T) {
 	step(t, "KillSpine", b.KillSpine)
 	step(t, "SpineGrace", b.SpineGrace)
 	step(t, "Extend", func(ctx context.Context) (check.Extend, error) { return b.Extend(ctx, "../../lab/evpn-more.yaml") })
-	step(t, "ExtendedEVPN", b.EVPN)
+	step(t, "ExtendedFound", b.Found)
 	step(t, "ExtendedIsolation", b.Isolation)
 	step(t, "Reach", func(ctx context.Context) (check.Matrix, error) { return b.Matrix(ctx, 3) })
 }
