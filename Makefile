@@ -140,6 +140,7 @@ unit: ## Unit, vector, model, allocation and layer tests
 
 .PHONY: race
 race: ## The same under the race detector, one package at a time
+	@$(GO) build -race ./... # all at a time: -p 1 is for building too
 	@$(GO) test -race -p 1 -timeout 15m $(ARGS) ./...
 
 .PHONY: alloc
