@@ -191,6 +191,27 @@ func (t *Table) NextExpiry() int64 {
 	return at
 }
 
+// NextTx returns when the next periodic packet is due.
+func (t *Table) NextTx() int64 {
+	at := never
+	for _, s := range t.order {
+		at = min(at, s.nextTx())
+	}
+	return at
+}
+
+// Transmit sends the periodic packets that are due, and leaves detection times to
+// Tick.
+func (t *Table) Transmit(now int64) []Out {
+	t.begin(now)
+	for _, s := range t.order {
+		if now >= s.nextTx() {
+			s.periodic(now)
+		}
+	}
+	return t.out
+}
+
 // Tick does what is due at now.
 func (t *Table) Tick(now int64) []Out {
 	t.begin(now)
