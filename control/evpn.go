@@ -131,7 +131,7 @@ func (n *Node) tunnelDown(now int64) {
 		}
 		if r, ok := routes.Lookup(p.Address); ok && !r.Usable(now) {
 			n.log.Warn("bgp: no way is left to a peer", "peer", p.Name)
-			n.bgp.lost(p.Name)
+			n.bgp.lost(p.Name, false)
 		}
 	}
 }

@@ -45,7 +45,8 @@ func (n *Node) loop() {
 		case <-timer.C:
 		}
 		n.mu.Lock()
-		next := n.protocol()
+		next := n.bfdWork(tickEvery)
+		next = min(next, n.protocol())
 		n.learn()
 		// Before EVPN: what hosts said is announced with what follows from it.
 		if at := n.neighbourWork(); at != 0 {

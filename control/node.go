@@ -43,6 +43,7 @@ type Node struct {
 	wg     *wireguard.Node // nil without a private key
 	bgp    *bgpService     // nil without BGP
 	bgpIn  chan bgpMessage // nil without BGP
+	bfd    *bfdService     // nil without BFD
 
 	punts chan punt
 	wake  chan struct{}
@@ -147,8 +148,10 @@ func Start(path string, log *slog.Logger, version string) (*Node, error) {
 	n.schedule()
 	n.mu.Unlock()
 	go n.loop()
-	if err := n.openBGP(cfg, keys); err != nil {
-		return nil, errors.Join(err, n.Close())
+	for _, open := range []func(*config.Node, *keyring) error{n.openBGP, n.openBFD} {
+		if err := open(cfg, keys); err != nil {
+			return nil, errors.Join(err, n.Close())
+		}
 	}
 	return n, nil
 }
@@ -324,8 +327,12 @@ func (n *Node) Close() error {
 	n.closing.Do(func() {
 		close(n.stop)
 		<-n.done
+		// While packets still flow: peers are told.
+		if n.bfd != nil {
+			n.bfd.run.Close()
+		}
 		if n.bgp != nil {
-			n.bgp.close() // while packets still flow: peers are told
+			n.bgp.close()
 		}
 		n.close()
 	})

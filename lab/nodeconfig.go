@@ -128,6 +128,15 @@ func (t *Topology) generate(n *Node, p places) (*config.Node, error) {
 		}
 		c.BGP = t.bgp(n)
 	}
+	if b := t.Fabric.BFD; b != nil {
+		if t.Fabric.Carrier != config.CarrierWireGuard || len(b.Neighbors) > 0 {
+			return nil, fmt.Errorf("fabric.bfd needs carrier wireguard, and names no neighbors")
+		}
+		c.BFD = new(*b)
+		for _, nb := range t.neighbours(n.Name) {
+			c.BFD.Neighbors = append(c.BFD.Neighbors, config.BFDNeighbor{Name: nb.node.Name, Address: nb.node.Address, Hops: 1})
+		}
+	}
 	if n.Kind == Spine {
 		t.spine(n, c)
 		return c, nil

@@ -60,6 +60,9 @@ type Fabric struct {
 	Keepalive config.Duration `yaml:"keepalive"`
 	// Fast failure detection on every WireGuard link. Default: off.
 	Liveness *config.Liveness `yaml:"liveness"`
+	// BFD between engines that are linked; without neighbors, which are these.
+	// wireguard only. Default: off.
+	BFD *config.BFD `yaml:"bfd"`
 	// Finds VTEPs and MACs by BGP EVPN, with spines as route reflectors, in place
 	// of static VTEPs. wireguard only. Default false.
 	EVPN bool `yaml:"evpn"`

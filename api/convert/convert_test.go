@@ -168,6 +168,7 @@ func TestRoundTrip(t *testing.T) {
 	roundTrip(t, convert.MTU, noErr(convert.FromMTU))
 	roundTrip(t, byPtr(convert.BGP), convert.FromBGP)
 	roundTrip(t, byPtr(convert.EVPN), convert.FromEVPN)
+	roundTrip(t, byPtr(convert.BFD), convert.FromBFD)
 	roundTrip(t, convert.Move, convert.FromMove)
 	roundTrip(t, convert.Duplicate, convert.FromDuplicate)
 	roundTrip(t, convert.SA, convert.FromSA)
