@@ -194,7 +194,7 @@ func (n *Node) open(cfg *config.Node, keys *keyring) (err error) {
 	if keys.private.Valid() {
 		n.wg, err = wireguard.NewNode(wireguard.Config{
 			Private: keys.private, Wall: time.Now, Wake: n.poke, ReplayWindow: replayWindow(queues),
-			Sock: func(a netip.AddrPort) any { return underlay.NewEndpoint(a) },
+			Sock: underlay.Reuse,
 		})
 		if err != nil {
 			return err
