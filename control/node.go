@@ -62,6 +62,7 @@ type Node struct {
 	applied   uint64         // generation of the snapshot in force
 	appliedAt time.Time
 	retired   []retired
+	wiped     int             // keys that were in retired; for tests
 	lost      map[string]bool // faults that were said and last
 	learner   *l2.Learner
 	overlay   *overlay.Overlay // nil without BGP
@@ -357,9 +358,11 @@ func (n *Node) close() {
 	}
 	n.say("received packet numbers", n.saveReceived(n.secYs()))
 	if n.wg != nil {
-		for _, s := range n.wg.TakeRetired() {
-			s.Wipe()
-		}
 		n.wg.Close()
 	}
+	for _, s := range n.secYs() {
+		s.Close()
+		retire(n, s.TakeRetired())
+	}
+	n.wipeRetired() // not what a worker that hangs may be using
 }
