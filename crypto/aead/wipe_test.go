@@ -29,7 +29,7 @@ func TestWipe(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			if a == nil {
-				t.Skip("not on this processor")
+				return // not on this processor
 			}
 			nonce := make([]byte, aead.NonceSize)
 			for _, n := range []int{0, 10, 1500, 4000} {

@@ -3,6 +3,7 @@ package afxdp
 import (
 	"errors"
 	"fmt"
+	"net/netip"
 	"sync"
 	"sync/atomic"
 
@@ -38,6 +39,12 @@ type Config struct {
 	Own         bool // the device is the engine's: SetMTU may change it
 	NoPromisc   bool // leave the device's unicast filter alone
 	AllowAbsent bool // Open succeeds without the device and waits for it
+
+	// Filter leaves frames to the kernel; nil takes all.
+	Filter *Filter
+	// Patient lets Open succeed with an obstacle too: the port is down, says
+	// why, and looks again as often as a Recv ends without a frame.
+	Patient bool
 }
 
 // Port is one device. Any goroutine.
@@ -54,6 +61,7 @@ type Port struct {
 	obstacle error      // why not, when the device is there
 	tx       map[*Tx]struct{}
 	serial   int // of the next Tx
+	addrs    []netip.Addr
 	closed   bool
 }
 
@@ -70,6 +78,12 @@ func Open(cfg Config) (*Port, error) {
 	if cfg.Queues == 0 {
 		cfg.Queues = 1
 	}
+	if f := cfg.Filter; f != nil {
+		if len(f.Ports) == 0 || len(f.Ports) > maxFilterPorts {
+			return nil, fmt.Errorf("afxdp: %s: filter of %d UDP ports, want 1 to %d", cfg.Name, len(f.Ports), maxFilterPorts)
+		}
+		cfg.NoPromisc = true
+	}
 	dev, err := netdev.Open(cfg.Device)
 	if err != nil {
 		return nil, fmt.Errorf("afxdp: %s: %w", cfg.Name, explain(err))
@@ -83,7 +97,7 @@ func Open(cfg Config) (*Port, error) {
 		}
 		p.rx = append(p.rx, r)
 	}
-	if err := p.Reopen(); err != nil && !(cfg.AllowAbsent && errors.Is(err, unix.ENODEV)) {
+	if err := p.Reopen(); err != nil && !(cfg.AllowAbsent && errors.Is(err, unix.ENODEV)) && !(cfg.Patient && IsObstacle(err)) {
 		p.Close()
 		return nil, err
 	}
@@ -211,6 +225,10 @@ func (p *Port) reopenLocked(index int) error {
 	}
 	p.mtu.Store(int64(p.dev.MTU()))
 	p.bound = b
+	if err := p.putAddrsLocked(); err != nil {
+		p.dropLocked()
+		return err
+	}
 	for t := range p.tx {
 		t.sock.Store(b.sockets[t.serial%len(b.sockets)])
 	}
