@@ -14,7 +14,7 @@ import (
 // How often the loop looks at what nobody wakes it for.
 const (
 	tickEvery  = 100 * time.Millisecond // packet number grants, ageing, settled sessions
-	watchEvery = 500 * time.Millisecond // devices
+	watchEvery = 500 * time.Millisecond // devices, and the underlay's next hops past the kernel
 	saveEvery  = 30 * time.Second       // how far peers' packet numbers have come
 )
 
@@ -65,12 +65,18 @@ func (n *Node) loop() {
 			n.warnSoftLimits()
 			save = now.Sub(saved) >= saveEvery
 		}
-		if now.Sub(watched) >= watchEvery {
+		var dsts []netip.Addr
+		watch := now.Sub(watched) >= watchEvery
+		if watch {
 			watched = now
 			n.watchPorts()
+			dsts = n.destinations()
 		}
 		n.mu.Unlock()
 		n.announce(outcome)
+		if watch {
+			n.watchUnderlay(dsts)
+		}
 		// The disk may be slow; timers and applies do not wait for it, only
 		// this loop does.
 		n.say("packet numbers", extendGrants(secys, n.store))

@@ -42,8 +42,9 @@ type Config struct {
 
 	// Filter leaves frames to the kernel; nil takes all.
 	Filter *Filter
-	// Patient lets Open succeed with an obstacle too: the port is down, says
-	// why, and looks again as often as a Recv ends without a frame.
+	// Patient lets Open succeed with an obstacle too: the port is down and says
+	// why. It looks again when the device is another or has another MTU, and
+	// at each Reopen.
 	Patient bool
 }
 
@@ -62,6 +63,7 @@ type Port struct {
 	tx       map[*Tx]struct{}
 	serial   int // of the next Tx
 	addrs    []netip.Addr
+	tried    [2]int // index and MTU of the device that obstacle is about
 	closed   bool
 }
 
@@ -184,6 +186,9 @@ func (p *Port) heal() (up bool) {
 	}
 	mtu := p.dev.MTU()
 	p.mtu.Store(int64(mtu))
+	if p.cfg.Patient && p.bound == nil && p.obstacle != nil && p.tried == [2]int{index, mtu} {
+		return false
+	}
 	if p.bound == nil || p.bound.index != index || mtu > MaxMTU || p.stale.Load() {
 		if p.reopenLocked(index) != nil {
 			return false
@@ -219,7 +224,7 @@ func (p *Port) reopenLocked(index int) error {
 	p.obstacle = nil
 	if err != nil {
 		if IsObstacle(err) {
-			p.obstacle = err
+			p.obstacle, p.tried = err, [2]int{index, p.dev.MTU()}
 		}
 		return fmt.Errorf("afxdp: %s: %w", p.cfg.Name, err)
 	}

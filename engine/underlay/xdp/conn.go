@@ -43,8 +43,13 @@ type leg struct {
 	mtu  atomic.Int32 // IP packet, bytes
 	rx   []*Rx
 
-	status underlay.Device // of the last Update; guarded by Conn.mu
+	status  underlay.Device // of the last Update; guarded by Conn.mu
+	refused int             // Updates with an obstacle, in a row; guarded by Conn.mu
 }
+
+// retry is after how many Updates a device that has an obstacle is tried again
+// though nothing about it has changed: the obstacle may be elsewhere.
+const retry = 20
 
 // hops is where what goes, immutable.
 type hops map[netip.Addr]*route
@@ -174,9 +179,16 @@ func (c *Conn) Update(local []netip.Addr, ways []Hop) error {
 // review asks the device how it is and returns its MAC address.
 func (l *leg) review() [6]byte {
 	s := l.port.Status()
-	l.mtu.Store(int32(s.MTU))
+	err := l.port.Obstacle()
+	if err == nil {
+		l.refused = 0
+	} else if l.refused++; l.refused%retry == 0 {
+		l.port.Reopen() //nolint:errcheck // Obstacle tells
+		err = l.port.Obstacle()
+		s = l.port.Status()
+	}
 	l.status = underlay.Device{Name: l.name, Detail: s.Detail}
-	switch err := l.port.Obstacle(); {
+	switch {
 	case err != nil:
 		l.status.Why = afxdp.Why(err)
 	case !s.Present:
@@ -186,6 +198,7 @@ func (l *leg) review() [6]byte {
 	default:
 		l.status.On = true
 	}
+	l.mtu.Store(int32(s.MTU))
 	return s.MAC
 }
 

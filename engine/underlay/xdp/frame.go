@@ -17,8 +17,9 @@ const (
 
 // parse returns the sender and the payload of an Ethernet frame that holds one UDP
 // datagram, as the filter lets through; ok is false when it is cut off, its IPv4
-// header's checksum is wrong, or it is IPv6 without a UDP checksum, which only a
-// receiver that says so may take (RFC 6935). data is a part of b.
+// header's checksum is wrong, it is IPv6 without a UDP checksum, which only a
+// receiver that says so may take (RFC 6935), or its sender is nobody who can be
+// answered (foreign). data is a part of b.
 //
 // Hot path: no allocation.
 func parse(b []byte) (src netip.AddrPort, data []byte, ok bool) {
@@ -42,9 +43,6 @@ func parse(b []byte) (src netip.AddrPort, data []byte, ok bool) {
 			return src, nil, false
 		}
 		from = netip.AddrFrom16([16]byte(h.Src()))
-		if from.Is4In6() {
-			return src, nil, false // would pass for another sender
-		}
 		u = wire.UDP(ip[wire.IPv6Len : wire.IPv6Len+h.PayloadLen()])
 		if u.Valid() && u.Checksum() == 0 {
 			return src, nil, false
@@ -52,10 +50,24 @@ func parse(b []byte) (src netip.AddrPort, data []byte, ok bool) {
 	default:
 		return src, nil, false
 	}
-	if !u.Valid() || u.Len() > len(u) || u.SrcPort() == 0 {
+	if !u.Valid() || u.Len() > len(u) || u.SrcPort() == 0 || !foreign(from) {
 		return src, nil, false
 	}
 	return netip.AddrPortFrom(from, u.SrcPort()), u[wire.UDPLen:u.Len()], true
+}
+
+// foreign reports whether a can be the address of another machine, as the kernel
+// asks before it believes a source. Otherwise a handshake from 127.0.0.1 would be
+// answered to somebody on this machine. Mapped addresses would pass for others, and
+// link-local ones say nothing without their interface.
+//
+// Hot path: no allocation.
+func foreign(a netip.Addr) bool {
+	if a.Is4() {
+		b := a.As4()
+		return b[0] != 0 && b[0] != 127 && b[0] < 224 // multicast, reserved, broadcast
+	}
+	return !a.Is4In6() && !a.IsLoopback() && !a.IsUnspecified() && !a.IsMulticast() && !a.IsLinkLocalUnicast()
 }
 
 // route is a next hop with the headers of what goes there: Ethernet and IP,

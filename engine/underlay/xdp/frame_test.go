@@ -108,6 +108,14 @@ func TestParseRefuses(t *testing.T) {
 		{"mapped sender", hop6, func(b []byte) []byte { copy(b[22:], make([]byte, 10)); b[32], b[33] = 0xff, 0xff; return b }},
 		{"UDP length too large", hop4, func(b []byte) []byte { b[39]++; return b }},
 		{"UDP length too small", hop6, func(b []byte) []byte { b[58], b[59] = 0, 7; return b }},
+		{"from loopback", hop4, func(b []byte) []byte { b[26] = 127; return fixed(b) }},
+		{"from 0.0.0.0", hop4, func(b []byte) []byte { copy(b[26:], make([]byte, 4)); return fixed(b) }},
+		{"from multicast", hop4, func(b []byte) []byte { b[26] = 224; return fixed(b) }},
+		{"from broadcast", hop4, func(b []byte) []byte { copy(b[26:], "\xff\xff\xff\xff"); return fixed(b) }},
+		{"from ::1", hop6, func(b []byte) []byte { copy(b[22:], make([]byte, 15)); return b }},
+		{"from ::", hop6, func(b []byte) []byte { copy(b[22:], make([]byte, 16)); return b }},
+		{"from IPv6 multicast", hop6, func(b []byte) []byte { b[22] = 0xff; return b }},
+		{"from link-local", hop6, func(b []byte) []byte { b[22], b[23] = 0xfe, 0x80; return b }},
 		{"sender's port 0", hop4, func(b []byte) []byte { b[34], b[35] = 0, 0; return b }},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -152,7 +160,7 @@ func FuzzParse(f *testing.F) {
 		if !ok {
 			return
 		}
-		if len(data) > len(b)-head4 || !src.IsValid() || src.Addr().Is4In6() {
+		if len(data) > len(b)-head4 || !src.IsValid() || !foreign(src.Addr()) {
 			t.Fatalf("%v, %d bytes of %d", src, len(data), len(b))
 		}
 		h := Hop{Src: src.Addr(), Dst: src.Addr(), MAC: farMAC}

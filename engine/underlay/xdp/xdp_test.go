@@ -445,6 +445,64 @@ func TestBusy(t *testing.T) {
 	if d := device(t, first); !d.On {
 		t.Errorf("device %+v", d)
 	}
+	// When they are gone it is taken, though nothing about the device changed.
+	first.Close()
+	for range 25 {
+		update(t, second, macOf(t, nsB))
+	}
+	if d := device(t, second); !d.On || d.Hops != 4 {
+		t.Errorf("device %+v", d)
+	}
+}
+
+// TestQueues: a device of several receive queues has a Receiver for each, up to
+// as many as asked for, and senders on all of them.
+func TestQueues(t *testing.T) {
+	nsA, nsB := nstest.New(t), nstest.New(t)
+	nstest.VethQueues(t, nsA, "c", nsB, "d", 3)
+	nsB.IP("link set dev d down")
+	nsB.IP("link set dev d name c up")
+	nsA.IP("addr add 192.0.2.1/24 dev c")
+	nsB.IP("addr add 192.0.2.2/24 dev c")
+	for want, queues := range map[int]int{3: 8, 2: 2} {
+		t.Run(fmt.Sprint(queues), func(t *testing.T) {
+			var ends []*xdp.Conn
+			for _, ns := range []*nstest.NS{nsA, nsB} {
+				m := sockets(t, ns, underlay.Config{SourcePorts: 2})
+				var c *xdp.Conn
+				var err error
+				ns.Do(func() { c, err = xdp.Open(xdp.Config{Mux: m, Devices: []string{"c"}, Queues: queues}) })
+				if err != nil {
+					t.Fatal(err)
+				}
+				t.Cleanup(func() { c.Close() })
+				ends = append(ends, c)
+			}
+			a, b := ends[0], ends[1]
+			update(t, a, macOf(t, nsB))
+			update(t, b, macOf(t, nsA))
+			if got := b.Queues() - 1; got != want {
+				t.Fatalf("%d queues of the device, want %d", got, want)
+			}
+			got := 0
+			for i := range 3 { // each by another queue of the device, with its own receive queue at the other end
+				push(t, a.NewSender(), endpoint(b4, 51820), i, group(10*i, 10, 600, 600), 600, 10)
+			}
+			for q := range want {
+				n := len(recv(t, b.Receiver(1+q), 10))
+				if n == 0 {
+					t.Errorf("nothing at queue %d", q)
+				}
+				got += n
+				if want < 3 && q == 0 { // two of the device's queues
+					got += len(recv(t, b.Receiver(1), 10))
+				}
+			}
+			if got != 30 {
+				t.Errorf("%d of 30 arrived", got)
+			}
+		})
+	}
 }
 
 // TestClose: a Recv in progress ends, everything fails afterwards, and a second
