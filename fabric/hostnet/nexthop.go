@@ -14,7 +14,23 @@ import (
 
 // Resolver asks the kernel of one network namespace what it would do with a
 // datagram: its addresses, routes and neighbours. One goroutine at a time.
-type Resolver struct{ nl *netlink.Handle }
+type Resolver struct {
+	nl   *netlink.Handle
+	ways map[netip.Addr]way // of the last Hops, by destination
+	src  netip.Addr         // of the last Hops
+	turn int                // how many destinations were asked for in turn
+}
+
+// way is the kernel's route to a destination.
+type way struct {
+	hop xdp.Hop // without the MAC address
+	at  neighbour
+	ok  bool // it leaves by one of the devices
+}
+
+// perCall is how many routes that are known already one call of Hops asks for
+// again, in turn: with 1,000 destinations all of them would take it some 50 ms.
+const perCall = 64
 
 // NewResolver returns a resolver for the calling thread's namespace.
 func NewResolver() (*Resolver, error) {
@@ -22,7 +38,7 @@ func NewResolver() (*Resolver, error) {
 	if err != nil {
 		return nil, fmt.Errorf("hostnet: netlink: %w", err)
 	}
-	return &Resolver{nl}, nil
+	return &Resolver{nl: nl}, nil
 }
 
 // Close frees the sockets.
@@ -72,7 +88,8 @@ type entry struct {
 // Hops returns the ways to dsts that leave by one of the devices and whose next
 // hop's MAC address is known, sent from the address src or, when that is
 // unspecified, from the kernel's choice; destinations without one are left out.
-// Duplicates and addresses with zones are too.
+// Duplicates and addresses with zones are too. Of many destinations it asks for
+// some routes each time (perCall), and for those that are new.
 //
 // It also tells the kernel that each next hop is in use, as sending to it would:
 // so the kernel finds out those that it does not know, and keeps asking the others
@@ -94,30 +111,44 @@ func (r *Resolver) Hops(devices []string, src netip.Addr, dsts []netip.Addr) ([]
 			errs = append(errs, fmt.Errorf("hostnet: %s: %w", name, err))
 		}
 	}
+	if src != r.src {
+		r.src, r.ways = src, nil
+	}
 	var hops []xdp.Hop
-	seen := map[netip.Addr]bool{}
+	ways := make(map[netip.Addr]way, len(dsts))
 	used := map[neighbour]bool{}
-	for _, dst := range dsts {
-		if dst = dst.Unmap(); seen[dst] || !dst.IsValid() || dst.Zone() != "" {
+	for i, dst := range dsts {
+		if dst = dst.Unmap(); !dst.IsValid() || dst.Zone() != "" {
 			continue
 		}
-		seen[dst] = true
-		h, at, ok := r.route(places, src, dst)
-		if !ok {
+		if _, twice := ways[dst]; twice {
 			continue
 		}
-		e, found := known[at]
-		if !e.fixed && !used[at] {
-			used[at] = true
-			if err := r.use(at); err != nil {
-				errs = append(errs, fmt.Errorf("hostnet: neighbour %v: %w", at.addr, err))
+		w, have := r.ways[dst]
+		place, mine := places[w.at.link]
+		// In turn, new, or not of that device any more.
+		ask := (i-r.turn%len(dsts)+len(dsts))%len(dsts) < perCall || !have || w.ok && (!mine || place != w.hop.Device)
+		if ask {
+			w.hop, w.at, w.ok = r.route(places, src, dst)
+		}
+		ways[dst] = w
+		if !w.ok {
+			continue
+		}
+		e, found := known[w.at]
+		if !e.fixed && !used[w.at] && (ask || !found) {
+			used[w.at] = true
+			if err := r.use(w.at); err != nil {
+				errs = append(errs, fmt.Errorf("hostnet: neighbour %v: %w", w.at.addr, err))
 			}
 		}
 		if found {
-			h.MAC = e.mac
-			hops = append(hops, h)
+			w.hop.MAC = e.mac
+			hops = append(hops, w.hop)
 		}
 	}
+	r.turn += perCall
+	r.ways = ways
 	return hops, errors.Join(errs...)
 }
 

@@ -152,3 +152,56 @@ func TestNeighbourFollows(t *testing.T) {
 	far.IP("addr add 192.0.2.2/24 dev far1")
 	until("back", has("02:00:00:00:00:bb"))
 }
+
+// TestManyDestinations: routes of many destinations are followed some calls later,
+// neighbours at once, and a new destination is found by the first call.
+func TestManyDestinations(t *testing.T) {
+	ns, far := nstest.New(t), nstest.New(t)
+	nstest.Veth(t, ns, "one", far, "far1")
+	nstest.Veth(t, ns, "two", far, "far2")
+	ns.IP("addr add 192.0.2.1/24 dev one")
+	ns.IP("addr add 198.51.100.1/24 dev two")
+	ns.IP("neigh replace 192.0.2.2 lladdr 02:00:00:00:00:0a dev one nud permanent")
+	ns.IP("neigh replace 198.51.100.2 lladdr 02:00:00:00:00:0b dev two nud permanent")
+	ns.IP("route add 203.0.113.0/24 via 192.0.2.2")
+	r := resolver(t, ns)
+	var dsts []netip.Addr
+	for i := range 150 {
+		dsts = append(dsts, netip.AddrFrom4([4]byte{203, 0, 113, byte(i)}))
+	}
+	// by returns how many ways lead by each of the devices' neighbours.
+	by := func() (macs map[byte]int) {
+		t.Helper()
+		hops, err := r.Hops([]string{"one", "two"}, netip.Addr{}, dsts)
+		if err != nil {
+			t.Fatal(err)
+		}
+		macs = map[byte]int{}
+		for _, h := range hops {
+			macs[h.MAC[5]]++
+			if (h.MAC[5] == 0x0b) != (h.Device == 1) {
+				t.Errorf("hop %+v", h)
+			}
+		}
+		return macs
+	}
+	want := func(what string, got map[byte]int, want map[byte]int) {
+		t.Helper()
+		if !reflect.DeepEqual(got, want) {
+			t.Errorf("%s: ways by neighbour %v, want %v", what, got, want)
+		}
+	}
+	want("at first", by(), map[byte]int{0x0a: 150})
+	ns.IP("route replace 203.0.113.0/24 via 198.51.100.2")
+	for range 2 {
+		by()
+	}
+	want("another route", by(), map[byte]int{0x0b: 150})
+	ns.IP("neigh replace 198.51.100.2 lladdr 02:00:00:00:00:0b dev two nud permanent")
+	dsts = append(dsts, netip.MustParseAddr("203.0.113.200"))
+	want("one more", by(), map[byte]int{0x0b: 151})
+	ns.IP("link del two")
+	want("no device", by(), map[byte]int{})
+	dsts = nil
+	want("none", by(), map[byte]int{})
+}
