@@ -96,6 +96,12 @@ type Underlay struct {
 	// Receive many datagrams by one call (UDP_GRO) where the kernel can.
 	// Default true.
 	GRO Switch `yaml:"gro"`
+	// Devices by which WireGuard's datagrams leave and arrive as AF_XDP frames,
+	// past the kernel's IP stack and its packet filter, up to 8. Where that does
+	// not go with a device, and for what the kernel knows no next hop to there,
+	// the UDP sockets go on; the log and `ztosctl show status` say why. Default:
+	// none.
+	AFXDP []string `yaml:"afxdp"`
 	// UDP port of VXLAN. Default 4789.
 	VXLANPort uint16 `yaml:"vxlan-port"`
 	// Local address of the plain VXLAN socket. Required when a peer has

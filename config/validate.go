@@ -5,6 +5,7 @@ import (
 	"net/netip"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -131,6 +132,16 @@ func (u *Underlay) check(c checker) {
 	checkRange(c.at("queues"), u.Queues, 0, 64)
 	if u.SourcePorts != nil {
 		checkRange(c.at("source-ports"), *u.SourcePorts, 0, 16)
+	}
+	if len(u.AFXDP) > 8 {
+		c.at("afxdp").fault("use at most 8", "%d devices", len(u.AFXDP))
+	}
+	for i, dev := range u.AFXDP {
+		at := c.at("afxdp[%d]", i)
+		checkDevice(at, dev)
+		if dev != "" && slices.Contains(u.AFXDP[:i], dev) {
+			at.fault("keep one", "device %q twice", dev)
+		}
 	}
 	if u.VXLANListen.IsValid() {
 		checkUnicast(c.at("vxlan-listen"), u.VXLANListen)

@@ -3,6 +3,7 @@ package config
 import (
 	"fmt"
 	"net/netip"
+	"slices"
 
 	"github.com/ztos/ztos/engine/table"
 )
@@ -115,6 +116,9 @@ func (n *Node) crossPorts(c checker) {
 		unique(at.at("device"), devices, p.Device, i, "ports")
 		if n.Host.Mode == HostTUN && p.Device == n.Host.Device {
 			at.at("device").fault("give each its own", "%s is the host's TUN device", p.Device)
+		}
+		if p.Device != "" && slices.Contains(n.Underlay.AFXDP, p.Device) {
+			at.at("device").fault("give each its own", "%s is a device of underlay.afxdp", p.Device)
 		}
 	}
 }

@@ -16,6 +16,7 @@ import (
 	"github.com/ztos/ztos/engine/table"
 	"github.com/ztos/ztos/fabric"
 	"github.com/ztos/ztos/l2"
+	"github.com/ztos/ztos/macsec"
 	"github.com/ztos/ztos/vxlan"
 )
 
@@ -68,9 +69,16 @@ func (n *Node) prepareDomains(p *plan, cfg *config.Node, keys *keyring, t *fabri
 		limit := l2.Limit{Max: int(c.MACLimit)}
 		p.commit = append(p.commit, func() { n.learner.SetPort(s.id, limit) })
 	}
-	for vni := range n.domains {
-		if p.domains[vni] == nil {
+	for vni, old := range n.domains {
+		d := p.domains[vni]
+		if d == nil {
 			p.finish = append(p.finish, func() { n.learner.RemoveDomain(vni) })
+		}
+		if s := old.domain.SecY; s != nil && (d == nil || d.domain.SecY == nil) {
+			p.finish = append(p.finish, func() {
+				s.Close()
+				retire(n, s.TakeRetired())
+			})
 		}
 	}
 	for name, old := range n.ports {
@@ -201,13 +209,18 @@ func (n *Node) unchanged(p *plan, cfg *config.Node, t *fabric.Tables, bd *config
 // planSecY plans and prepares the SecY of bd.
 func (n *Node) planSecY(p *plan, path string, bd *config.BridgeDomain, old *domainState, keys *keyring) (*secyPlan, error) {
 	sp := &secyPlan{path: path, want: bd.MACsec, keys: keys, store: n.store, grants: p.grants}
+	var was *macsec.SecY
 	if old != nil {
-		sp.secy = old.domain.SecY
+		was = old.domain.SecY
+		sp.secy = was
 	}
 	if err := sp.open(bd.VNI); err != nil {
 		return nil, err
 	}
-	p.undo = append(p.undo, sp.rollback)
+	p.undo = append(p.undo, func() {
+		sp.rollback()
+		retire(n, sp.secy.TakeRetired())
+	})
 	if err := sp.prepare(func(v netip.Addr) table.VTEPID {
 		return handle(n.ids.vteps, vtepKey{bd.VNI, v})
 	}); err != nil {
@@ -218,7 +231,14 @@ func (n *Node) planSecY(p *plan, path string, bd *config.BridgeDomain, old *doma
 			n.log.Error("AN not switched", "vni", bd.VNI, "err", err)
 		}
 	})
-	p.finish = append(p.finish, sp.finish)
+	p.finish = append(p.finish, func() {
+		sp.finish()
+		retire(n, sp.secy.TakeRetired())
+		if was != nil && was != sp.secy {
+			was.Close()
+			retire(n, was.TakeRetired())
+		}
+	})
 	return sp, nil
 }
 

@@ -1,6 +1,10 @@
 package control
 
-import "github.com/ztos/ztos/bgp/evpn"
+import (
+	"github.com/ztos/ztos/bgp/evpn"
+	"github.com/ztos/ztos/engine/table"
+	"github.com/ztos/ztos/fabric"
+)
 
 // Hear says to n what a BGP session would: that it is up.
 func (n *Node) Hear(p evpn.Peer) { n.bgpIn <- bgpMessage{kind: bgpUp, peer: p} }
@@ -20,4 +24,31 @@ func (n *Node) Announced() map[evpn.Key]evpn.Attrs {
 		return true
 	})
 	return out
+}
+
+// Keys returns how many keys wait to be wiped and how many were.
+func (n *Node) Keys() (waiting, wiped int) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	for _, r := range n.retired {
+		waiting += len(r.keys)
+	}
+	return waiting, n.wiped
+}
+
+// NewReader returns a reader of the node's tables, as a worker has.
+func (n *Node) NewReader() *table.Reader[fabric.Snapshot] { return n.tables.NewReader() }
+
+// Retire hands over a key of what workers no longer find.
+func (n *Node) Retire(k wiper) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	retire(n, []wiper{k})
+}
+
+// WipeRetired does what the loop does ten times a second.
+func (n *Node) WipeRetired() {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.wipeRetired()
 }

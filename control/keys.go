@@ -97,7 +97,7 @@ func (k *keyring) loadSAs(at string, c config.Cipher, sas []config.SA, fault fun
 }
 
 // wipe overwrites all keys. The crypto objects made from them keep their own
-// expanded form.
+// expanded form until they are retired (wipeRetired).
 func (k *keyring) wipe() {
 	k.private.Wipe()
 	for _, m := range []map[string]secret.Key{k.sak, k.salt} {

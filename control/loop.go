@@ -14,16 +14,19 @@ import (
 // How often the loop looks at what nobody wakes it for.
 const (
 	tickEvery  = 100 * time.Millisecond // packet number grants, ageing, settled sessions
-	watchEvery = 500 * time.Millisecond // devices
+	watchEvery = 500 * time.Millisecond // devices, and the underlay's next hops past the kernel
 	saveEvery  = 30 * time.Second       // how far peers' packet numbers have come
 )
 
-// retired are sessions that ended, to be wiped when no worker can be in a burst
+// retired are keys of what ended, to be wiped when no worker can be in a burst
 // that began before.
 type retired struct {
-	gen      uint64
-	sessions []*wireguard.Session
+	gen  uint64
+	keys []wiper
 }
+
+// wiper is a WireGuard session or the SAK of a MACsec SA.
+type wiper interface{ Wipe() }
 
 // loop is control's one goroutine: handshakes and timers, learned MACs, packet
 // number grants, devices.
@@ -64,12 +67,18 @@ func (n *Node) loop() {
 			n.warnSoftLimits()
 			save = now.Sub(saved) >= saveEvery
 		}
-		if now.Sub(watched) >= watchEvery {
+		var dsts []netip.Addr
+		watch := now.Sub(watched) >= watchEvery
+		if watch {
 			watched = now
 			n.watchPorts()
+			dsts = n.destinations()
 		}
 		n.mu.Unlock()
 		n.announce(outcome)
+		if watch {
+			n.watchUnderlay(dsts)
+		}
 		// The disk may be slow; timers and applies do not wait for it, only
 		// this loop does.
 		n.say("packet numbers", extendGrants(secys, n.store))
@@ -191,20 +200,30 @@ func (n *Node) say(what string, err error, args ...any) {
 	}
 }
 
-// wipeRetired forgets the keys of sessions that ended. The snapshot is published
-// again so that Settled speaks of bursts begun after the sessions left the index.
+// wipeRetired overwrites the keys of what ended, once no worker can use them.
 func (n *Node) wipeRetired() {
-	if n.wg == nil {
-		return
-	}
-	if s := n.wg.TakeRetired(); len(s) > 0 {
-		gen := n.tables.Publish(n.tables.Load())
-		n.retired = append(n.retired, retired{gen, s})
+	if n.wg != nil {
+		retire(n, n.wg.TakeRetired())
 	}
 	for len(n.retired) > 0 && n.tables.Settled(n.retired[0].gen) {
-		for _, s := range n.retired[0].sessions {
-			s.Wipe()
+		for _, k := range n.retired[0].keys {
+			k.Wipe()
 		}
+		n.wiped += len(n.retired[0].keys)
 		n.retired = n.retired[1:]
 	}
+}
+
+// retire puts keys of what workers no longer find where wipeRetired takes them
+// from. The snapshot is published again so that Settled speaks of bursts begun
+// after that. Under Node.mu.
+func retire[K wiper](n *Node, keys []K) {
+	if len(keys) == 0 {
+		return
+	}
+	r := retired{gen: n.tables.Publish(n.tables.Load())}
+	for _, k := range keys {
+		r.keys = append(r.keys, k)
+	}
+	n.retired = append(n.retired, r)
 }

@@ -38,7 +38,8 @@ type Node struct {
 	tap    trace.Tap
 	ring   *l2.Ring // MACs that workers saw
 	env    *fabric.Env
-	mux    *underlay.Mux
+	mux    underlay.Conn
+	past   *past           // nil unless the underlay goes by AF_XDP
 	plain  *underlay.Mux   // nil without plain peers
 	wg     *wireguard.Node // nil without a private key
 	bgp    *bgpService     // nil without BGP
@@ -63,6 +64,7 @@ type Node struct {
 	applied   uint64         // generation of the snapshot in force
 	appliedAt time.Time
 	retired   []retired
+	wiped     int             // keys that were in retired; for tests
 	lost      map[string]bool // faults that were said and last
 	learner   *l2.Learner
 	overlay   *overlay.Overlay // nil without BGP
@@ -164,11 +166,7 @@ func (n *Node) now() int64 { return int64(time.Since(n.began)) + 1 }
 func (n *Node) open(cfg *config.Node, keys *keyring) (err error) {
 	u := &cfg.Underlay
 	queues := underlayQueues(u)
-	n.mux, err = underlay.Open(underlay.Config{
-		Listen: u.Listen, Queues: queues, SourcePorts: sourcePorts(u, queues), RecvBuf: recvBuf(queues),
-		DisableGSO: !u.GSO.On(), DisableGRO: !u.GRO.On(),
-	})
-	if err != nil {
+	if err = n.openUnderlay(cfg, queues); err != nil {
 		return err
 	}
 	if u.VXLANListen.IsValid() {
@@ -198,7 +196,7 @@ func (n *Node) open(cfg *config.Node, keys *keyring) (err error) {
 	if keys.private.Valid() {
 		n.wg, err = wireguard.NewNode(wireguard.Config{
 			Private: keys.private, Wall: time.Now, Wake: n.poke, ReplayWindow: replayWindow(queues),
-			Sock: func(a netip.AddrPort) any { return underlay.NewEndpoint(a) },
+			Sock: underlay.Reuse,
 		})
 		if err != nil {
 			return err
@@ -250,6 +248,18 @@ func (n *Node) newBlock(name string) *counter.Block {
 	return b
 }
 
+// underlays returns the sockets that are open, by name.
+func (n *Node) underlays() map[string]underlay.Conn {
+	out := map[string]underlay.Conn{}
+	if n.mux != nil {
+		out["wireguard"] = n.mux
+	}
+	if n.plain != nil {
+		out["vxlan"] = n.plain
+	}
+	return out
+}
+
 func (n *Node) plainTx() underlay.Sender {
 	if n.plain == nil {
 		return nil
@@ -265,11 +275,11 @@ func (n *Node) startFixed() {
 	}) {
 		n.fixed = append(n.fixed, fixedWorker{worker.Start(name, g, block, n.events()), g})
 	}
-	receive := func(kind string, m *underlay.Mux, plain bool) {
+	receive := func(kind string, m underlay.Conn, plain bool) {
 		for q := range m.Queues() {
 			name := fmt.Sprintf("%s.%d", kind, q)
 			block := n.newBlock(name)
-			run(name, block, fabric.NewUnderlayIn(n.env, name, block, m.Rx(q), plain, n.mux.NewTx(), n.plainTx()))
+			run(name, block, fabric.NewUnderlayIn(n.env, name, block, m.Receiver(q), plain, n.mux.NewSender(), n.plainTx()))
 		}
 	}
 	receive("underlay-in", n.mux, false)
@@ -278,11 +288,11 @@ func (n *Node) startFixed() {
 	}
 	if n.env.Punts != nil {
 		block := n.newBlock("gateway")
-		run("gateway", block, fabric.NewGateway(n.env, "gateway", block, n.mux.NewTx(), n.plainTx()))
+		run("gateway", block, fabric.NewGateway(n.env, "gateway", block, n.mux.NewSender(), n.plainTx()))
 	}
 	if n.env.Host != nil {
 		block := n.newBlock("host-out")
-		run("host-out", block, fabric.NewHostOut(n.env, "host-out", block, n.mux.NewTx()))
+		run("host-out", block, fabric.NewHostOut(n.env, "host-out", block, n.mux.NewSender()))
 	}
 }
 
@@ -348,11 +358,10 @@ func (n *Node) close() {
 	for _, w := range n.fixed {
 		w.Stop()
 	}
-	for _, m := range []*underlay.Mux{n.mux, n.plain} {
-		if m != nil {
-			m.Close()
-		}
+	for _, u := range n.underlays() {
+		u.Close()
 	}
+	n.past.close()
 	if n.env != nil && n.env.Host != nil {
 		n.env.Host.Close()
 	}
@@ -365,9 +374,11 @@ func (n *Node) close() {
 	}
 	n.say("received packet numbers", n.saveReceived(n.secYs()))
 	if n.wg != nil {
-		for _, s := range n.wg.TakeRetired() {
-			s.Wipe()
-		}
 		n.wg.Close()
 	}
+	for _, s := range n.secYs() {
+		s.Close()
+		retire(n, s.TakeRetired())
+	}
+	n.wipeRetired() // not what a worker that hangs may be using
 }

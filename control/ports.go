@@ -164,7 +164,7 @@ func (n *Node) startPort(p *portState) {
 	for q := range p.device.Queues() {
 		name := fmt.Sprintf("leaf-in %s.%d", p.cfg.Name, q)
 		block := n.newBlock(name)
-		g := fabric.NewLeafIn(n.env, name, block, p.id, p.device.Rx(q), n.mux.NewTx(), n.plainTx())
+		g := fabric.NewLeafIn(n.env, name, block, p.id, p.device.Rx(q), n.mux.NewSender(), n.plainTx())
 		p.graphs = append(p.graphs, g)
 		p.workers = append(p.workers, worker.Start(name, g, block, n.events()))
 	}

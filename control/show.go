@@ -8,7 +8,6 @@ import (
 	"github.com/ztos/ztos/config"
 	"github.com/ztos/ztos/config/status"
 	"github.com/ztos/ztos/engine/counter"
-	"github.com/ztos/ztos/engine/underlay"
 	"github.com/ztos/ztos/l2/mtu"
 	"github.com/ztos/ztos/wireguard"
 )
@@ -23,7 +22,7 @@ func (n *Node) Status() status.Node {
 		Address: n.cfg.Self.Address, Address6: n.cfg.Self.Address6,
 		Version: n.version, Uptime: config.Duration(time.Since(n.began)),
 		Generation: n.applied, ConfigAge: config.Duration(time.Since(n.appliedAt)), ConfigFile: n.path,
-		GSO: u.GSO, GRO: u.GRO,
+		GSO: u.GSO, GRO: u.GRO, Devices: devices(&u),
 	}
 	n.blocksMu.Lock()
 	defer n.blocksMu.Unlock()
@@ -127,10 +126,7 @@ func (n *Node) Drops() []status.Drop {
 			}
 		}
 	}
-	for _, m := range []*underlay.Mux{n.mux, n.plain} {
-		if m == nil {
-			continue
-		}
+	for _, m := range n.underlays() {
 		if st := m.Status(); st.Truncated > 0 {
 			out = append(out, status.Drop{Worker: "underlay", Reason: counter.UnderlayTruncated, Count: st.Truncated})
 		}

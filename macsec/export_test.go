@@ -15,3 +15,6 @@ func IV(sa *TxSA, pn uint64) []byte {
 	sa.putIV(&iv, pn)
 	return iv[:]
 }
+
+// IsKeyOf reports whether r is the key of sa.
+func IsKeyOf(r RetiredSA, sa *RxSA) bool { return r.aead == sa.aead }

@@ -290,5 +290,6 @@ func (s *SecY) closeRxSALocked(sc *RxSC, an AN) bool {
 	// came: see the end of Validate's replay check.
 	lowest := sa.lowest.Swap(closed)
 	s.lowest[sc.sci][sa.fingerprint] = max(lowest, sa.window.Next())
+	s.retired = append(s.retired, RetiredSA{sa.aead})
 	return true
 }

@@ -163,6 +163,7 @@ type SecY struct {
 	txSAs   [NumANs]*TxSA
 	usedPNs map[string]uint64 // by key fingerprint: the number from which on a removed TxSA's key is unused
 	lowest  map[SCI]lowestPNs // of every receive channel there has been
+	retired []RetiredSA       // since the last TakeRetired
 
 	counters secyCounters
 }
@@ -193,6 +194,38 @@ func New(cfg Config) (*SecY, error) {
 	s.setTagStyle(TCISC)
 	s.rx.Store(newRxTable(nil))
 	return s, nil
+}
+
+// TakeRetired returns the keys of the SAs that were removed since the last call.
+// Workers that looked them up before may still use them in the burst they are in:
+// the caller waits until every worker has begun a new burst, and then calls Wipe
+// on each.
+func (s *SecY) TakeRetired() []RetiredSA {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	r := s.retired
+	s.retired = nil
+	return r
+}
+
+// Close removes every channel and SA: the SecY protects nothing and refuses
+// everything.
+func (s *SecY) Close() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.cur.Store(nil)
+	for _, sa := range s.txSAs {
+		if sa != nil {
+			s.closeTxSALocked(sa)
+		}
+	}
+	list := s.rx.Load().list
+	s.rx.Store(newRxTable(nil))
+	for _, sc := range list {
+		for an := range AN(NumANs) {
+			s.closeRxSALocked(sc, an)
+		}
+	}
 }
 
 // setTagStyle fixes the bits that say how the SCI is sent. Tests alone use

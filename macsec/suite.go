@@ -141,6 +141,13 @@ func newCipherState(suite Suite, sci SCI, sak secret.Key, ssci uint32, salt secr
 	return c, nil
 }
 
+// RetiredSA is the key of an SA that was removed; see SecY.TakeRetired.
+type RetiredSA struct{ aead aead.AEAD }
+
+// Wipe overwrites the expanded SAK as far as aead.AEAD.Wipe does; what a worker
+// would still protect or validate with it fails. Only when none can any more.
+func (r RetiredSA) Wipe() { r.aead.Wipe() }
+
 // putIV writes the IV for pn into iv[:12].
 //
 // Hot path: no allocation, inlined.

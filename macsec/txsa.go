@@ -200,12 +200,19 @@ func (s *SecY) RemoveTxSA(an AN) (next uint64, err error) {
 	if s.cur.Load() == sa {
 		return 0, fmt.Errorf("macsec: transmit AN %d: %w", an, ErrANInUse)
 	}
+	return s.closeTxSALocked(sa), nil
+}
+
+// closeTxSALocked takes sa, which is not in use, away and returns the first packet
+// number that it has not used.
+func (s *SecY) closeTxSALocked(sa *TxSA) (next uint64) {
 	// A worker that holds the SA from before could still reserve. It finds the
 	// numbers at their end.
 	next = sa.next.Swap(sa.end)
 	s.usedPNs[sa.fingerprint] = next
-	s.txSAs[an] = nil
-	return next, nil
+	s.txSAs[sa.an] = nil
+	s.retired = append(s.retired, RetiredSA{sa.aead})
+	return next
 }
 
 // TxSA returns the SA of an, nil when there is none.

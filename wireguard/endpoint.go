@@ -12,6 +12,71 @@ type Endpoint struct {
 	Sock any            // what Config.Sock returned for Addr: the underlay's form of it; nil without one
 }
 
+// maxKnown is how many endpoints of a peer are kept. A node like this one sends
+// from its listening port and up to 16 more; the rest is for a second address.
+const maxKnown = 24
+
+// spares is for how many new places a peer may be found at before control runs.
+const spares = 2
+
+// known are the endpoints that a peer had of late, so that a worker on which it
+// moves finds one instead of making it, and unused ones for where the peer was
+// never before. Control makes those when a worker has told it of a move. Guarded by keypairs.mu; endpoints do not change
+// once they are in list, and one that falls out lives as long as its readers.
+type known struct {
+	list  [maxKnown]*Endpoint // latest first; nil behind the last
+	spare [spares]*Endpoint   // that nobody has seen; nil when it was used
+}
+
+// at returns the endpoint of a, unmapped; nil when there is none and no spare.
+//
+// Hot path: no allocation (TestMoveNoAllocs).
+func (k *known) at(n *Node, a netip.AddrPort) *Endpoint {
+	for _, e := range k.list {
+		if e == nil {
+			break
+		}
+		if e.Addr == a {
+			return k.add(e)
+		}
+	}
+	for i, e := range k.spare {
+		if e != nil {
+			k.spare[i] = nil
+			return k.add(n.place(e, a))
+		}
+	}
+	return nil
+}
+
+// add puts e first, instead of one of the same address or of the last, and
+// returns it.
+func (k *known) add(e *Endpoint) *Endpoint {
+	i := 0
+	for i < maxKnown-1 && k.list[i] != nil && k.list[i].Addr != e.Addr {
+		i++
+	}
+	copy(k.list[1:i+1], k.list[:i])
+	k.list[0] = e
+	return e
+}
+
+// refill makes new spares for those that were used. Control.
+func (k *known) refill(n *Node) {
+	for i, e := range k.spare {
+		if e == nil {
+			k.spare[i] = n.newEndpoint(netip.AddrPort{})
+		}
+	}
+}
+
+// refill makes new spare endpoints for those that were used. Control.
+func (p *Peer) refill() {
+	p.keypairs.mu.Lock()
+	defer p.keypairs.mu.Unlock()
+	p.known.refill(p.node)
+}
+
 // Pinned is the set of underlay addresses that a peer may come from. It is
 // immutable; an empty or nil set means that it may come from anywhere.
 type Pinned struct {

@@ -1,6 +1,7 @@
 package wireguard
 
 import (
+	"github.com/ztos/ztos/crypto/aead"
 	"github.com/ztos/ztos/crypto/secret"
 	"github.com/ztos/ztos/wireguard/noise"
 )
@@ -57,3 +58,6 @@ func (t *IndexTable) NewIndexed() (*Session, error) {
 
 // Looks returns how often a Tick looked at a peer.
 func (n *Node) Looks() uint64 { return n.schedule.looks }
+
+// Ciphers returns what the session seals and opens with.
+func (s *Session) Ciphers() (send, recv aead.AEAD) { return s.send, s.recv }

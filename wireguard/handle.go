@@ -149,6 +149,7 @@ func (n *Node) handleInitiation(now int64, src netip.AddrPort, msg []byte) []Out
 	}
 	c.jar.Put(now, out)
 	c.heardHandshake(now)
+	p.refill()
 	p.move(src)
 	c.ours.sent = now // we do not initiate for a RekeyTimeout now
 	c.derived(now)
@@ -190,6 +191,7 @@ func (n *Node) handleResponse(now int64, src netip.AddrPort, msg []byte) []Out {
 	}
 	p.traffic.lastRx.Store(now)
 	c.heardHandshake(now)
+	p.refill()
 	p.move(src)
 	c.derived(now)
 	c.complete()

@@ -37,10 +37,14 @@ type Config struct {
 	Wall    func() time.Time // the wall clock, for time stamps of initiations
 	Params  Params           // zero: the whitepaper's
 
-	Random       io.Reader                // nil: crypto/rand.Reader
-	ReplayWindow uint32                   // counters; 0: DefaultReplayWindow
-	Sock         func(netip.AddrPort) any // makes Endpoint.Sock; called by control and, when a peer roams, by workers
-	Wake         func()                   // asks for a Tick soon; called by workers, must not block
+	Random       io.Reader // nil: crypto/rand.Reader
+	ReplayWindow uint32    // counters; 0: DefaultReplayWindow
+	Wake         func()    // asks for a Tick soon; called by workers, must not block
+
+	// Sock makes Endpoint.Sock of an address. spare is nil, or what Sock made of
+	// the zero address: it is filled and returned then, without an allocation.
+	// Called by control, and with a spare by workers when a peer roams.
+	Sock func(spare any, a netip.AddrPort) any
 }
 
 // Liveness is the optional failure detection of a peer: both ends send something
@@ -100,7 +104,7 @@ type Node struct {
 	id     *noise.Identity
 	random io.Reader
 	wall   func() time.Time
-	sock   func(netip.AddrPort) any
+	sock   func(any, netip.AddrPort) any
 	wake   func()
 	window uint32
 
@@ -230,14 +234,15 @@ func (p *Peer) configure(now int64, c PeerConfig) {
 	case want.IsValid() && (e == nil || want != e.Addr && p.control.cfg.Endpoint != c.Endpoint):
 		// A configured endpoint that did not change is not forced back on a
 		// peer that roamed.
-		p.endpoint.Store(p.node.newEndpoint(want))
+		p.endpoint.Store(p.known.add(p.node.newEndpoint(want)))
 		p.traffic.otherRx.Store(0)
 	case e != nil && !c.Pinned.Allows(e.Addr):
 		p.endpoint.Store(nil)
 		if want.IsValid() && c.Pinned.Allows(want) {
-			p.endpoint.Store(p.node.newEndpoint(want))
+			p.endpoint.Store(p.known.add(p.node.newEndpoint(want)))
 		}
 	}
+	p.known.refill(p.node)
 	p.keypairs.mu.Unlock()
 	p.control.configure(now, c)
 }
@@ -279,11 +284,17 @@ func (n *Node) TakeRetired() []*Session {
 	return r
 }
 
-// newEndpoint returns the endpoint of a, unmapped. Any goroutine.
+// newEndpoint returns the endpoint of a, unmapped; of the zero address one that
+// place fills. Control.
 func (n *Node) newEndpoint(a netip.AddrPort) *Endpoint {
-	e := &Endpoint{Addr: a}
+	return n.place(new(Endpoint), a)
+}
+
+// place makes e, which nobody has seen, the endpoint of a and returns it.
+func (n *Node) place(e *Endpoint, a netip.AddrPort) *Endpoint {
+	e.Addr = a
 	if n.sock != nil {
-		e.Sock = n.sock(a)
+		e.Sock = n.sock(e.Sock, a)
 	}
 	return e
 }

@@ -27,6 +27,7 @@ type Peer struct {
 
 	session  atomic.Pointer[Session] // current: what workers seal with
 	endpoint atomic.Pointer[Endpoint]
+	known    known // endpoints of late; guarded by keypairs.mu
 	allowed  atomic.Pointer[AllowedIPs]
 	pinned   atomic.Pointer[Pinned]
 	down     atomic.Bool   // liveness is on and failed
@@ -170,7 +171,7 @@ func (p *Peer) Sent(now int64, s *Session, packets, bytes uint64, data bool) {
 // UDP payload in all. data says that one at least was not a keepalive. src is the
 // datagrams' source with IPv4-mapped addresses unmapped.
 //
-// Hot path: once a bundle and session, no allocation unless the peer roamed.
+// Hot path: once a bundle and session, no allocation (TestMoveNoAllocs).
 func (p *Peer) Received(now int64, s *Session, src netip.AddrPort, packets, bytes uint64, data bool) {
 	if !s.confirmed.Load() {
 		p.confirm(now, s)
@@ -223,27 +224,37 @@ func (p *Peer) seen(now int64, src netip.AddrPort) {
 	p.move(src)
 }
 
-// move makes src the endpoint unless it is outside the pinned set; it reports
-// false then. Any goroutine.
-func (p *Peer) move(src netip.AddrPort) bool {
+// move makes src the endpoint unless it is outside the pinned set. Once the
+// spare endpoints are used up the peer stays where it is until control has made
+// more: the packets to come will tell again. Any goroutine.
+//
+// Hot path: no allocation (TestMoveNoAllocs).
+func (p *Peer) move(src netip.AddrPort) {
 	if !p.pinned.Load().Allows(src) {
 		p.node.stats[RefusedPinned].Add(1)
-		return false
+		return
 	}
 	p.keypairs.mu.Lock()
 	defer p.keypairs.mu.Unlock()
-	p.traffic.otherRx.Store(0)
-	if e := p.endpoint.Load(); e != nil && e.Addr == src {
-		return true
+	if e := p.endpoint.Load(); e == nil || e.Addr != src {
+		to := p.known.at(p.node, src)
+		if to == nil {
+			return
+		}
+		p.redirectLocked(to)
 	}
-	had := p.endpoint.Swap(p.node.newEndpoint(src))
+	p.traffic.otherRx.Store(0)
+}
+
+// redirectLocked makes e the endpoint and lets control know.
+func (p *Peer) redirectLocked(e *Endpoint) {
+	had := p.endpoint.Swap(e)
 	if had != nil {
 		p.node.stats[EndpointMoved].Add(1)
 		p.want(moved)
 	} else {
 		p.node.schedule.ask(p) // there is somewhere to send to now
 	}
-	return true
 }
 
 // want sets a bit for control and wakes it, once until control cleared the bit.

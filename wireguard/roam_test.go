@@ -79,9 +79,8 @@ func TestRoaming(t *testing.T) {
 
 // TestRoamingEndToEnd: the initiator moves; traffic goes on both ways.
 func TestRoamingEndToEnd(t *testing.T) {
-	socks := 0
 	w := newWorld(t, func(c *wireguard.Config) {
-		c.Sock = func(a netip.AddrPort) any { socks++; return a.String() }
+		c.Sock = func(_ any, a netip.AddrPort) any { return a.String() }
 	}, nil, nil)
 	w.connect(t, w.a)
 	w.a.addr = addrC

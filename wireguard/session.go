@@ -98,10 +98,15 @@ func (s *Session) Format(f fmt.State, _ rune) {
 	f.Write([]byte(s.String())) //nolint:errcheck // fmt.State reports no errors
 }
 
-// Wipe makes the session unusable and lets go of its keys; what the cipher keeps
-// of them goes with the garbage collector. Only when no worker can be using the
-// session any more: see Node.TakeRetired.
-func (s *Session) Wipe() { s.send, s.recv = nil, nil }
+// Wipe makes the session unusable and overwrites its keys. Only when no worker can
+// be using the session any more: see Node.TakeRetired.
+func (s *Session) Wipe() {
+	if s.send != nil {
+		s.send.Wipe()
+		s.recv.Wipe()
+	}
+	s.send, s.recv = nil, nil
+}
 
 // reserve takes n consecutive counters and returns the first; false, and none
 // taken, when they are not all below the limit. The limit can't be passed nor the

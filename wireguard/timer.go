@@ -188,6 +188,7 @@ func (c *control) settle(now int64) {
 		p.wants.And(^uint32(moved))
 		p.node.event(p, EndpointChanged)
 	}
+	p.refill()
 	if down := p.down.Load(); !down && c.reportedDown {
 		c.reportedDown = false
 		p.node.stats[PeerWentUp].Add(1)

@@ -365,7 +365,17 @@ func TestZeroKeys(t *testing.T) {
 		if p != nil || c != nil || n != nil || e.Sessions().Len() != 0 {
 			t.Errorf("left: %v %v %v, %d indices", p, c, n, e.Sessions().Len())
 		}
-		for _, s := range e.TakeRetired() {
+		gone := e.TakeRetired()
+		if len(gone) == 0 {
+			t.Error("no session is handed out to be wiped")
+		}
+		for _, s := range gone {
+			send, recv := s.Ciphers()
+			s.Wipe()
+			nonce, buf := make([]byte, 12), make([]byte, 2000)
+			if send.Seal(buf, nonce, buf[:1000:1000], nil) || recv.Seal(buf, nonce, buf[:1000:1000], nil) {
+				t.Error("a wiped session's key still seals")
+			}
 			s.Wipe()
 		}
 	}

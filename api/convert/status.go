@@ -27,6 +27,9 @@ func Node(n *status.Node) *pb.GetStatusResponse {
 		ConfigFile:  n.ConfigFile,
 		Gso:         n.GSO,
 		Gro:         n.GRO,
+		Devices: each(n.Devices, func(d status.Device) *pb.Device {
+			return &pb.Device{Name: d.Name, Driver: d.Driver, Note: d.Note, Detail: d.Detail, Hops: int32(d.Hops)}
+		}),
 		Workers: each(n.Workers, func(w status.Worker) *pb.Worker {
 			return &pb.Worker{Name: w.Name, Faults: w.Faults}
 		}),
@@ -47,6 +50,9 @@ func FromNode(m *pb.GetStatusResponse) (status.Node, error) {
 		ConfigFile: m.GetConfigFile(),
 		GSO:        m.GetGso(),
 		GRO:        m.GetGro(),
+		Devices: each(m.GetDevices(), func(d *pb.Device) status.Device {
+			return status.Device{Name: d.GetName(), Driver: d.GetDriver(), Note: d.GetNote(), Detail: d.GetDetail(), Hops: int(d.GetHops())}
+		}),
 		Workers: each(m.GetWorkers(), func(w *pb.Worker) status.Worker {
 			return status.Worker{Name: w.GetName(), Faults: w.GetFaults()}
 		}),

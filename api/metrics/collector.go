@@ -33,6 +33,9 @@ var (
 
 	dropped = desc("engine_dropped_frames_total", "Frames dropped, by reason; see docs/counters.md.", "reason")
 
+	deviceAFXDP = desc("engine_underlay_device_afxdp", "Of an underlay device that is to go by AF_XDP: 1 when it does, 0 when UDP sockets stand in.", "device")
+	deviceHops  = desc("engine_underlay_device_next_hops", "Destinations to which frames go by AF_XDP.", "device")
+
 	portUp      = desc("engine_port_up", "1 when the device is there and up.", "port", "device")
 	portMTU     = desc("engine_port_mtu_bytes", "MTU of the device, bytes of Ethernet payload.", "port")
 	portMACs    = desc("engine_port_learned_macs", "MACs learned on the port.", "port")
@@ -165,6 +168,10 @@ func (c collector) node(o *out) {
 	}
 	for _, name := range bounded(o, slices.Sorted(maps.Keys(sum))) {
 		o.counter(faults, sum[name], name)
+	}
+	for _, d := range bounded(o, n.Devices) {
+		o.flag(deviceAFXDP, d.Note == "", d.Name)
+		o.gauge(deviceHops, float64(d.Hops), d.Name)
 	}
 }
 

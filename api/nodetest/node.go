@@ -101,6 +101,10 @@ func (n *Node) Status() status.Node {
 		Name: s.Name, Roles: s.Roles, Address: s.Address, Address6: s.Address6, Version: "1.2.3-test",
 		Uptime: config.Duration(90 * time.Minute), Generation: n.gen, ConfigAge: config.Duration(5 * time.Minute),
 		ConfigFile: n.file, GSO: true, GRO: true,
+		Devices: []status.Device{
+			{Name: "eth1", Driver: "afxdp", Detail: "driver mlx5_core, native, zero copy", Hops: 2},
+			{Name: "eth2", Driver: "udp", Detail: "driver veth", Note: "UDP sockets instead of AF_XDP: the MTU is above 3818, the most that one AF_XDP buffer holds"},
+		},
 		Workers: []status.Worker{{Name: "leaf-in h1.0"}, {Name: "underlay.0"}, {Name: "underlay.1", Faults: 1}},
 	}
 }

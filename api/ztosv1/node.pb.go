@@ -129,7 +129,7 @@ func (x Peer_Liveness) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use Peer_Liveness.Descriptor instead.
 func (Peer_Liveness) EnumDescriptor() ([]byte, []int) {
-	return file_ztos_v1_node_proto_rawDescGZIP(), []int{27, 0}
+	return file_ztos_v1_node_proto_rawDescGZIP(), []int{28, 0}
 }
 
 // Fault is one thing wrong with a request or a configuration.
@@ -400,6 +400,7 @@ type GetStatusResponse struct {
 	Gso           bool                   `protobuf:"varint,10,opt,name=gso,proto3" json:"gso,omitempty"`
 	Gro           bool                   `protobuf:"varint,11,opt,name=gro,proto3" json:"gro,omitempty"`
 	Workers       []*Worker              `protobuf:"bytes,12,rep,name=workers,proto3" json:"workers,omitempty"`
+	Devices       []*Device              `protobuf:"bytes,13,rep,name=devices,proto3" json:"devices,omitempty"` // of the underlay, that are to go by AF_XDP
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -518,6 +519,89 @@ func (x *GetStatusResponse) GetWorkers() []*Worker {
 	return nil
 }
 
+func (x *GetStatusResponse) GetDevices() []*Device {
+	if x != nil {
+		return x.Devices
+	}
+	return nil
+}
+
+type Device struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Name          string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	Driver        string                 `protobuf:"bytes,2,opt,name=driver,proto3" json:"driver,omitempty"` // in use: afxdp or udp
+	Note          string                 `protobuf:"bytes,3,opt,name=note,proto3" json:"note,omitempty"`     // why that is udp
+	Detail        string                 `protobuf:"bytes,4,opt,name=detail,proto3" json:"detail,omitempty"`
+	Hops          int32                  `protobuf:"varint,5,opt,name=hops,proto3" json:"hops,omitempty"` // destinations that frames are sent to
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Device) Reset() {
+	*x = Device{}
+	mi := &file_ztos_v1_node_proto_msgTypes[6]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Device) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Device) ProtoMessage() {}
+
+func (x *Device) ProtoReflect() protoreflect.Message {
+	mi := &file_ztos_v1_node_proto_msgTypes[6]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Device.ProtoReflect.Descriptor instead.
+func (*Device) Descriptor() ([]byte, []int) {
+	return file_ztos_v1_node_proto_rawDescGZIP(), []int{6}
+}
+
+func (x *Device) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *Device) GetDriver() string {
+	if x != nil {
+		return x.Driver
+	}
+	return ""
+}
+
+func (x *Device) GetNote() string {
+	if x != nil {
+		return x.Note
+	}
+	return ""
+}
+
+func (x *Device) GetDetail() string {
+	if x != nil {
+		return x.Detail
+	}
+	return ""
+}
+
+func (x *Device) GetHops() int32 {
+	if x != nil {
+		return x.Hops
+	}
+	return 0
+}
+
 type Worker struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Name          string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
@@ -528,7 +612,7 @@ type Worker struct {
 
 func (x *Worker) Reset() {
 	*x = Worker{}
-	mi := &file_ztos_v1_node_proto_msgTypes[6]
+	mi := &file_ztos_v1_node_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -540,7 +624,7 @@ func (x *Worker) String() string {
 func (*Worker) ProtoMessage() {}
 
 func (x *Worker) ProtoReflect() protoreflect.Message {
-	mi := &file_ztos_v1_node_proto_msgTypes[6]
+	mi := &file_ztos_v1_node_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -553,7 +637,7 @@ func (x *Worker) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Worker.ProtoReflect.Descriptor instead.
 func (*Worker) Descriptor() ([]byte, []int) {
-	return file_ztos_v1_node_proto_rawDescGZIP(), []int{6}
+	return file_ztos_v1_node_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *Worker) GetName() string {
@@ -578,7 +662,7 @@ type ListPortsRequest struct {
 
 func (x *ListPortsRequest) Reset() {
 	*x = ListPortsRequest{}
-	mi := &file_ztos_v1_node_proto_msgTypes[7]
+	mi := &file_ztos_v1_node_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -590,7 +674,7 @@ func (x *ListPortsRequest) String() string {
 func (*ListPortsRequest) ProtoMessage() {}
 
 func (x *ListPortsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_ztos_v1_node_proto_msgTypes[7]
+	mi := &file_ztos_v1_node_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -603,7 +687,7 @@ func (x *ListPortsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListPortsRequest.ProtoReflect.Descriptor instead.
 func (*ListPortsRequest) Descriptor() ([]byte, []int) {
-	return file_ztos_v1_node_proto_rawDescGZIP(), []int{7}
+	return file_ztos_v1_node_proto_rawDescGZIP(), []int{8}
 }
 
 type ListPortsResponse struct {
@@ -615,7 +699,7 @@ type ListPortsResponse struct {
 
 func (x *ListPortsResponse) Reset() {
 	*x = ListPortsResponse{}
-	mi := &file_ztos_v1_node_proto_msgTypes[8]
+	mi := &file_ztos_v1_node_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -627,7 +711,7 @@ func (x *ListPortsResponse) String() string {
 func (*ListPortsResponse) ProtoMessage() {}
 
 func (x *ListPortsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_ztos_v1_node_proto_msgTypes[8]
+	mi := &file_ztos_v1_node_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -640,7 +724,7 @@ func (x *ListPortsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListPortsResponse.ProtoReflect.Descriptor instead.
 func (*ListPortsResponse) Descriptor() ([]byte, []int) {
-	return file_ztos_v1_node_proto_rawDescGZIP(), []int{8}
+	return file_ztos_v1_node_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *ListPortsResponse) GetPorts() []*Port {
@@ -678,7 +762,7 @@ type Port struct {
 
 func (x *Port) Reset() {
 	*x = Port{}
-	mi := &file_ztos_v1_node_proto_msgTypes[9]
+	mi := &file_ztos_v1_node_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -690,7 +774,7 @@ func (x *Port) String() string {
 func (*Port) ProtoMessage() {}
 
 func (x *Port) ProtoReflect() protoreflect.Message {
-	mi := &file_ztos_v1_node_proto_msgTypes[9]
+	mi := &file_ztos_v1_node_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -703,7 +787,7 @@ func (x *Port) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Port.ProtoReflect.Descriptor instead.
 func (*Port) Descriptor() ([]byte, []int) {
-	return file_ztos_v1_node_proto_rawDescGZIP(), []int{9}
+	return file_ztos_v1_node_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *Port) GetName() string {
@@ -858,7 +942,7 @@ type Circuit struct {
 
 func (x *Circuit) Reset() {
 	*x = Circuit{}
-	mi := &file_ztos_v1_node_proto_msgTypes[10]
+	mi := &file_ztos_v1_node_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -870,7 +954,7 @@ func (x *Circuit) String() string {
 func (*Circuit) ProtoMessage() {}
 
 func (x *Circuit) ProtoReflect() protoreflect.Message {
-	mi := &file_ztos_v1_node_proto_msgTypes[10]
+	mi := &file_ztos_v1_node_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -883,7 +967,7 @@ func (x *Circuit) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Circuit.ProtoReflect.Descriptor instead.
 func (*Circuit) Descriptor() ([]byte, []int) {
-	return file_ztos_v1_node_proto_rawDescGZIP(), []int{10}
+	return file_ztos_v1_node_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *Circuit) GetVni() uint32 {
@@ -925,7 +1009,7 @@ type ListFDBRequest struct {
 
 func (x *ListFDBRequest) Reset() {
 	*x = ListFDBRequest{}
-	mi := &file_ztos_v1_node_proto_msgTypes[11]
+	mi := &file_ztos_v1_node_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -937,7 +1021,7 @@ func (x *ListFDBRequest) String() string {
 func (*ListFDBRequest) ProtoMessage() {}
 
 func (x *ListFDBRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_ztos_v1_node_proto_msgTypes[11]
+	mi := &file_ztos_v1_node_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -950,7 +1034,7 @@ func (x *ListFDBRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListFDBRequest.ProtoReflect.Descriptor instead.
 func (*ListFDBRequest) Descriptor() ([]byte, []int) {
-	return file_ztos_v1_node_proto_rawDescGZIP(), []int{11}
+	return file_ztos_v1_node_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *ListFDBRequest) GetVni() uint32 {
@@ -983,7 +1067,7 @@ type ListFDBResponse struct {
 
 func (x *ListFDBResponse) Reset() {
 	*x = ListFDBResponse{}
-	mi := &file_ztos_v1_node_proto_msgTypes[12]
+	mi := &file_ztos_v1_node_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -995,7 +1079,7 @@ func (x *ListFDBResponse) String() string {
 func (*ListFDBResponse) ProtoMessage() {}
 
 func (x *ListFDBResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_ztos_v1_node_proto_msgTypes[12]
+	mi := &file_ztos_v1_node_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1008,7 +1092,7 @@ func (x *ListFDBResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListFDBResponse.ProtoReflect.Descriptor instead.
 func (*ListFDBResponse) Descriptor() ([]byte, []int) {
-	return file_ztos_v1_node_proto_rawDescGZIP(), []int{12}
+	return file_ztos_v1_node_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *ListFDBResponse) GetEntries() []*MACEntry {
@@ -1036,7 +1120,7 @@ type MACEntry struct {
 
 func (x *MACEntry) Reset() {
 	*x = MACEntry{}
-	mi := &file_ztos_v1_node_proto_msgTypes[13]
+	mi := &file_ztos_v1_node_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1048,7 +1132,7 @@ func (x *MACEntry) String() string {
 func (*MACEntry) ProtoMessage() {}
 
 func (x *MACEntry) ProtoReflect() protoreflect.Message {
-	mi := &file_ztos_v1_node_proto_msgTypes[13]
+	mi := &file_ztos_v1_node_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1061,7 +1145,7 @@ func (x *MACEntry) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MACEntry.ProtoReflect.Descriptor instead.
 func (*MACEntry) Descriptor() ([]byte, []int) {
-	return file_ztos_v1_node_proto_rawDescGZIP(), []int{13}
+	return file_ztos_v1_node_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *MACEntry) GetVni() uint32 {
@@ -1142,7 +1226,7 @@ type ListVRFsRequest struct {
 
 func (x *ListVRFsRequest) Reset() {
 	*x = ListVRFsRequest{}
-	mi := &file_ztos_v1_node_proto_msgTypes[14]
+	mi := &file_ztos_v1_node_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1154,7 +1238,7 @@ func (x *ListVRFsRequest) String() string {
 func (*ListVRFsRequest) ProtoMessage() {}
 
 func (x *ListVRFsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_ztos_v1_node_proto_msgTypes[14]
+	mi := &file_ztos_v1_node_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1167,7 +1251,7 @@ func (x *ListVRFsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListVRFsRequest.ProtoReflect.Descriptor instead.
 func (*ListVRFsRequest) Descriptor() ([]byte, []int) {
-	return file_ztos_v1_node_proto_rawDescGZIP(), []int{14}
+	return file_ztos_v1_node_proto_rawDescGZIP(), []int{15}
 }
 
 type ListVRFsResponse struct {
@@ -1179,7 +1263,7 @@ type ListVRFsResponse struct {
 
 func (x *ListVRFsResponse) Reset() {
 	*x = ListVRFsResponse{}
-	mi := &file_ztos_v1_node_proto_msgTypes[15]
+	mi := &file_ztos_v1_node_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1191,7 +1275,7 @@ func (x *ListVRFsResponse) String() string {
 func (*ListVRFsResponse) ProtoMessage() {}
 
 func (x *ListVRFsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_ztos_v1_node_proto_msgTypes[15]
+	mi := &file_ztos_v1_node_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1204,7 +1288,7 @@ func (x *ListVRFsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListVRFsResponse.ProtoReflect.Descriptor instead.
 func (*ListVRFsResponse) Descriptor() ([]byte, []int) {
-	return file_ztos_v1_node_proto_rawDescGZIP(), []int{15}
+	return file_ztos_v1_node_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *ListVRFsResponse) GetVrfs() []*VRF {
@@ -1229,7 +1313,7 @@ type VRF struct {
 
 func (x *VRF) Reset() {
 	*x = VRF{}
-	mi := &file_ztos_v1_node_proto_msgTypes[16]
+	mi := &file_ztos_v1_node_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1241,7 +1325,7 @@ func (x *VRF) String() string {
 func (*VRF) ProtoMessage() {}
 
 func (x *VRF) ProtoReflect() protoreflect.Message {
-	mi := &file_ztos_v1_node_proto_msgTypes[16]
+	mi := &file_ztos_v1_node_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1254,7 +1338,7 @@ func (x *VRF) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use VRF.ProtoReflect.Descriptor instead.
 func (*VRF) Descriptor() ([]byte, []int) {
-	return file_ztos_v1_node_proto_rawDescGZIP(), []int{16}
+	return file_ztos_v1_node_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *VRF) GetName() string {
@@ -1319,7 +1403,7 @@ type Gateway struct {
 
 func (x *Gateway) Reset() {
 	*x = Gateway{}
-	mi := &file_ztos_v1_node_proto_msgTypes[17]
+	mi := &file_ztos_v1_node_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1331,7 +1415,7 @@ func (x *Gateway) String() string {
 func (*Gateway) ProtoMessage() {}
 
 func (x *Gateway) ProtoReflect() protoreflect.Message {
-	mi := &file_ztos_v1_node_proto_msgTypes[17]
+	mi := &file_ztos_v1_node_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1344,7 +1428,7 @@ func (x *Gateway) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Gateway.ProtoReflect.Descriptor instead.
 func (*Gateway) Descriptor() ([]byte, []int) {
-	return file_ztos_v1_node_proto_rawDescGZIP(), []int{17}
+	return file_ztos_v1_node_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *Gateway) GetVni() uint32 {
@@ -1392,7 +1476,7 @@ type ListRoutesRequest struct {
 
 func (x *ListRoutesRequest) Reset() {
 	*x = ListRoutesRequest{}
-	mi := &file_ztos_v1_node_proto_msgTypes[18]
+	mi := &file_ztos_v1_node_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1404,7 +1488,7 @@ func (x *ListRoutesRequest) String() string {
 func (*ListRoutesRequest) ProtoMessage() {}
 
 func (x *ListRoutesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_ztos_v1_node_proto_msgTypes[18]
+	mi := &file_ztos_v1_node_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1417,7 +1501,7 @@ func (x *ListRoutesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListRoutesRequest.ProtoReflect.Descriptor instead.
 func (*ListRoutesRequest) Descriptor() ([]byte, []int) {
-	return file_ztos_v1_node_proto_rawDescGZIP(), []int{18}
+	return file_ztos_v1_node_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *ListRoutesRequest) GetVrf() string {
@@ -1443,7 +1527,7 @@ type ListRoutesResponse struct {
 
 func (x *ListRoutesResponse) Reset() {
 	*x = ListRoutesResponse{}
-	mi := &file_ztos_v1_node_proto_msgTypes[19]
+	mi := &file_ztos_v1_node_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1455,7 +1539,7 @@ func (x *ListRoutesResponse) String() string {
 func (*ListRoutesResponse) ProtoMessage() {}
 
 func (x *ListRoutesResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_ztos_v1_node_proto_msgTypes[19]
+	mi := &file_ztos_v1_node_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1468,7 +1552,7 @@ func (x *ListRoutesResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListRoutesResponse.ProtoReflect.Descriptor instead.
 func (*ListRoutesResponse) Descriptor() ([]byte, []int) {
-	return file_ztos_v1_node_proto_rawDescGZIP(), []int{19}
+	return file_ztos_v1_node_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *ListRoutesResponse) GetRoutes() []*Route {
@@ -1493,7 +1577,7 @@ type Route struct {
 
 func (x *Route) Reset() {
 	*x = Route{}
-	mi := &file_ztos_v1_node_proto_msgTypes[20]
+	mi := &file_ztos_v1_node_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1505,7 +1589,7 @@ func (x *Route) String() string {
 func (*Route) ProtoMessage() {}
 
 func (x *Route) ProtoReflect() protoreflect.Message {
-	mi := &file_ztos_v1_node_proto_msgTypes[20]
+	mi := &file_ztos_v1_node_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1518,7 +1602,7 @@ func (x *Route) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Route.ProtoReflect.Descriptor instead.
 func (*Route) Descriptor() ([]byte, []int) {
-	return file_ztos_v1_node_proto_rawDescGZIP(), []int{20}
+	return file_ztos_v1_node_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *Route) GetVrf() string {
@@ -1583,7 +1667,7 @@ type Path struct {
 
 func (x *Path) Reset() {
 	*x = Path{}
-	mi := &file_ztos_v1_node_proto_msgTypes[21]
+	mi := &file_ztos_v1_node_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1595,7 +1679,7 @@ func (x *Path) String() string {
 func (*Path) ProtoMessage() {}
 
 func (x *Path) ProtoReflect() protoreflect.Message {
-	mi := &file_ztos_v1_node_proto_msgTypes[21]
+	mi := &file_ztos_v1_node_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1608,7 +1692,7 @@ func (x *Path) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Path.ProtoReflect.Descriptor instead.
 func (*Path) Descriptor() ([]byte, []int) {
-	return file_ztos_v1_node_proto_rawDescGZIP(), []int{21}
+	return file_ztos_v1_node_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *Path) GetHost() string {
@@ -1650,7 +1734,7 @@ type ListNeighboursRequest struct {
 
 func (x *ListNeighboursRequest) Reset() {
 	*x = ListNeighboursRequest{}
-	mi := &file_ztos_v1_node_proto_msgTypes[22]
+	mi := &file_ztos_v1_node_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1662,7 +1746,7 @@ func (x *ListNeighboursRequest) String() string {
 func (*ListNeighboursRequest) ProtoMessage() {}
 
 func (x *ListNeighboursRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_ztos_v1_node_proto_msgTypes[22]
+	mi := &file_ztos_v1_node_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1675,7 +1759,7 @@ func (x *ListNeighboursRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListNeighboursRequest.ProtoReflect.Descriptor instead.
 func (*ListNeighboursRequest) Descriptor() ([]byte, []int) {
-	return file_ztos_v1_node_proto_rawDescGZIP(), []int{22}
+	return file_ztos_v1_node_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *ListNeighboursRequest) GetVrf() string {
@@ -1708,7 +1792,7 @@ type ListNeighboursResponse struct {
 
 func (x *ListNeighboursResponse) Reset() {
 	*x = ListNeighboursResponse{}
-	mi := &file_ztos_v1_node_proto_msgTypes[23]
+	mi := &file_ztos_v1_node_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1720,7 +1804,7 @@ func (x *ListNeighboursResponse) String() string {
 func (*ListNeighboursResponse) ProtoMessage() {}
 
 func (x *ListNeighboursResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_ztos_v1_node_proto_msgTypes[23]
+	mi := &file_ztos_v1_node_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1733,7 +1817,7 @@ func (x *ListNeighboursResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListNeighboursResponse.ProtoReflect.Descriptor instead.
 func (*ListNeighboursResponse) Descriptor() ([]byte, []int) {
-	return file_ztos_v1_node_proto_rawDescGZIP(), []int{23}
+	return file_ztos_v1_node_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *ListNeighboursResponse) GetNeighbours() []*Neighbour {
@@ -1757,7 +1841,7 @@ type Neighbour struct {
 
 func (x *Neighbour) Reset() {
 	*x = Neighbour{}
-	mi := &file_ztos_v1_node_proto_msgTypes[24]
+	mi := &file_ztos_v1_node_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1769,7 +1853,7 @@ func (x *Neighbour) String() string {
 func (*Neighbour) ProtoMessage() {}
 
 func (x *Neighbour) ProtoReflect() protoreflect.Message {
-	mi := &file_ztos_v1_node_proto_msgTypes[24]
+	mi := &file_ztos_v1_node_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1782,7 +1866,7 @@ func (x *Neighbour) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Neighbour.ProtoReflect.Descriptor instead.
 func (*Neighbour) Descriptor() ([]byte, []int) {
-	return file_ztos_v1_node_proto_rawDescGZIP(), []int{24}
+	return file_ztos_v1_node_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *Neighbour) GetVrf() string {
@@ -1835,7 +1919,7 @@ type ListPeersRequest struct {
 
 func (x *ListPeersRequest) Reset() {
 	*x = ListPeersRequest{}
-	mi := &file_ztos_v1_node_proto_msgTypes[25]
+	mi := &file_ztos_v1_node_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1847,7 +1931,7 @@ func (x *ListPeersRequest) String() string {
 func (*ListPeersRequest) ProtoMessage() {}
 
 func (x *ListPeersRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_ztos_v1_node_proto_msgTypes[25]
+	mi := &file_ztos_v1_node_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1860,7 +1944,7 @@ func (x *ListPeersRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListPeersRequest.ProtoReflect.Descriptor instead.
 func (*ListPeersRequest) Descriptor() ([]byte, []int) {
-	return file_ztos_v1_node_proto_rawDescGZIP(), []int{25}
+	return file_ztos_v1_node_proto_rawDescGZIP(), []int{26}
 }
 
 type ListPeersResponse struct {
@@ -1872,7 +1956,7 @@ type ListPeersResponse struct {
 
 func (x *ListPeersResponse) Reset() {
 	*x = ListPeersResponse{}
-	mi := &file_ztos_v1_node_proto_msgTypes[26]
+	mi := &file_ztos_v1_node_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1884,7 +1968,7 @@ func (x *ListPeersResponse) String() string {
 func (*ListPeersResponse) ProtoMessage() {}
 
 func (x *ListPeersResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_ztos_v1_node_proto_msgTypes[26]
+	mi := &file_ztos_v1_node_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1897,7 +1981,7 @@ func (x *ListPeersResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListPeersResponse.ProtoReflect.Descriptor instead.
 func (*ListPeersResponse) Descriptor() ([]byte, []int) {
-	return file_ztos_v1_node_proto_rawDescGZIP(), []int{26}
+	return file_ztos_v1_node_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *ListPeersResponse) GetPeers() []*Peer {
@@ -1928,7 +2012,7 @@ type Peer struct {
 
 func (x *Peer) Reset() {
 	*x = Peer{}
-	mi := &file_ztos_v1_node_proto_msgTypes[27]
+	mi := &file_ztos_v1_node_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1940,7 +2024,7 @@ func (x *Peer) String() string {
 func (*Peer) ProtoMessage() {}
 
 func (x *Peer) ProtoReflect() protoreflect.Message {
-	mi := &file_ztos_v1_node_proto_msgTypes[27]
+	mi := &file_ztos_v1_node_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1953,7 +2037,7 @@ func (x *Peer) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Peer.ProtoReflect.Descriptor instead.
 func (*Peer) Descriptor() ([]byte, []int) {
-	return file_ztos_v1_node_proto_rawDescGZIP(), []int{27}
+	return file_ztos_v1_node_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *Peer) GetName() string {
@@ -2056,7 +2140,7 @@ type ListMACsecRequest struct {
 
 func (x *ListMACsecRequest) Reset() {
 	*x = ListMACsecRequest{}
-	mi := &file_ztos_v1_node_proto_msgTypes[28]
+	mi := &file_ztos_v1_node_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2068,7 +2152,7 @@ func (x *ListMACsecRequest) String() string {
 func (*ListMACsecRequest) ProtoMessage() {}
 
 func (x *ListMACsecRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_ztos_v1_node_proto_msgTypes[28]
+	mi := &file_ztos_v1_node_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2081,7 +2165,7 @@ func (x *ListMACsecRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListMACsecRequest.ProtoReflect.Descriptor instead.
 func (*ListMACsecRequest) Descriptor() ([]byte, []int) {
-	return file_ztos_v1_node_proto_rawDescGZIP(), []int{28}
+	return file_ztos_v1_node_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *ListMACsecRequest) GetVni() uint32 {
@@ -2100,7 +2184,7 @@ type ListMACsecResponse struct {
 
 func (x *ListMACsecResponse) Reset() {
 	*x = ListMACsecResponse{}
-	mi := &file_ztos_v1_node_proto_msgTypes[29]
+	mi := &file_ztos_v1_node_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2112,7 +2196,7 @@ func (x *ListMACsecResponse) String() string {
 func (*ListMACsecResponse) ProtoMessage() {}
 
 func (x *ListMACsecResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_ztos_v1_node_proto_msgTypes[29]
+	mi := &file_ztos_v1_node_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2125,7 +2209,7 @@ func (x *ListMACsecResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListMACsecResponse.ProtoReflect.Descriptor instead.
 func (*ListMACsecResponse) Descriptor() ([]byte, []int) {
-	return file_ztos_v1_node_proto_rawDescGZIP(), []int{29}
+	return file_ztos_v1_node_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *ListMACsecResponse) GetSecys() []*SecY {
@@ -2145,7 +2229,7 @@ type Count struct {
 
 func (x *Count) Reset() {
 	*x = Count{}
-	mi := &file_ztos_v1_node_proto_msgTypes[30]
+	mi := &file_ztos_v1_node_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2157,7 +2241,7 @@ func (x *Count) String() string {
 func (*Count) ProtoMessage() {}
 
 func (x *Count) ProtoReflect() protoreflect.Message {
-	mi := &file_ztos_v1_node_proto_msgTypes[30]
+	mi := &file_ztos_v1_node_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2170,7 +2254,7 @@ func (x *Count) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Count.ProtoReflect.Descriptor instead.
 func (*Count) Descriptor() ([]byte, []int) {
-	return file_ztos_v1_node_proto_rawDescGZIP(), []int{30}
+	return file_ztos_v1_node_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *Count) GetName() string {
@@ -2208,7 +2292,7 @@ type SecY struct {
 
 func (x *SecY) Reset() {
 	*x = SecY{}
-	mi := &file_ztos_v1_node_proto_msgTypes[31]
+	mi := &file_ztos_v1_node_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2220,7 +2304,7 @@ func (x *SecY) String() string {
 func (*SecY) ProtoMessage() {}
 
 func (x *SecY) ProtoReflect() protoreflect.Message {
-	mi := &file_ztos_v1_node_proto_msgTypes[31]
+	mi := &file_ztos_v1_node_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2233,7 +2317,7 @@ func (x *SecY) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SecY.ProtoReflect.Descriptor instead.
 func (*SecY) Descriptor() ([]byte, []int) {
-	return file_ztos_v1_node_proto_rawDescGZIP(), []int{31}
+	return file_ztos_v1_node_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *SecY) GetVni() uint32 {
@@ -2343,7 +2427,7 @@ type TxSA struct {
 
 func (x *TxSA) Reset() {
 	*x = TxSA{}
-	mi := &file_ztos_v1_node_proto_msgTypes[32]
+	mi := &file_ztos_v1_node_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2355,7 +2439,7 @@ func (x *TxSA) String() string {
 func (*TxSA) ProtoMessage() {}
 
 func (x *TxSA) ProtoReflect() protoreflect.Message {
-	mi := &file_ztos_v1_node_proto_msgTypes[32]
+	mi := &file_ztos_v1_node_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2368,7 +2452,7 @@ func (x *TxSA) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TxSA.ProtoReflect.Descriptor instead.
 func (*TxSA) Descriptor() ([]byte, []int) {
-	return file_ztos_v1_node_proto_rawDescGZIP(), []int{32}
+	return file_ztos_v1_node_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *TxSA) GetAn() uint32 {
@@ -2439,7 +2523,7 @@ type RxSC struct {
 
 func (x *RxSC) Reset() {
 	*x = RxSC{}
-	mi := &file_ztos_v1_node_proto_msgTypes[33]
+	mi := &file_ztos_v1_node_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2451,7 +2535,7 @@ func (x *RxSC) String() string {
 func (*RxSC) ProtoMessage() {}
 
 func (x *RxSC) ProtoReflect() protoreflect.Message {
-	mi := &file_ztos_v1_node_proto_msgTypes[33]
+	mi := &file_ztos_v1_node_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2464,7 +2548,7 @@ func (x *RxSC) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RxSC.ProtoReflect.Descriptor instead.
 func (*RxSC) Descriptor() ([]byte, []int) {
-	return file_ztos_v1_node_proto_rawDescGZIP(), []int{33}
+	return file_ztos_v1_node_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *RxSC) GetVtep() string {
@@ -2509,7 +2593,7 @@ type RxSA struct {
 
 func (x *RxSA) Reset() {
 	*x = RxSA{}
-	mi := &file_ztos_v1_node_proto_msgTypes[34]
+	mi := &file_ztos_v1_node_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2521,7 +2605,7 @@ func (x *RxSA) String() string {
 func (*RxSA) ProtoMessage() {}
 
 func (x *RxSA) ProtoReflect() protoreflect.Message {
-	mi := &file_ztos_v1_node_proto_msgTypes[34]
+	mi := &file_ztos_v1_node_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2534,7 +2618,7 @@ func (x *RxSA) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RxSA.ProtoReflect.Descriptor instead.
 func (*RxSA) Descriptor() ([]byte, []int) {
-	return file_ztos_v1_node_proto_rawDescGZIP(), []int{34}
+	return file_ztos_v1_node_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *RxSA) GetAn() uint32 {
@@ -2587,7 +2671,7 @@ type GetCountersRequest struct {
 
 func (x *GetCountersRequest) Reset() {
 	*x = GetCountersRequest{}
-	mi := &file_ztos_v1_node_proto_msgTypes[35]
+	mi := &file_ztos_v1_node_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2599,7 +2683,7 @@ func (x *GetCountersRequest) String() string {
 func (*GetCountersRequest) ProtoMessage() {}
 
 func (x *GetCountersRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_ztos_v1_node_proto_msgTypes[35]
+	mi := &file_ztos_v1_node_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2612,7 +2696,7 @@ func (x *GetCountersRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetCountersRequest.ProtoReflect.Descriptor instead.
 func (*GetCountersRequest) Descriptor() ([]byte, []int) {
-	return file_ztos_v1_node_proto_rawDescGZIP(), []int{35}
+	return file_ztos_v1_node_proto_rawDescGZIP(), []int{36}
 }
 
 type GetCountersResponse struct {
@@ -2624,7 +2708,7 @@ type GetCountersResponse struct {
 
 func (x *GetCountersResponse) Reset() {
 	*x = GetCountersResponse{}
-	mi := &file_ztos_v1_node_proto_msgTypes[36]
+	mi := &file_ztos_v1_node_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2636,7 +2720,7 @@ func (x *GetCountersResponse) String() string {
 func (*GetCountersResponse) ProtoMessage() {}
 
 func (x *GetCountersResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_ztos_v1_node_proto_msgTypes[36]
+	mi := &file_ztos_v1_node_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2649,7 +2733,7 @@ func (x *GetCountersResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetCountersResponse.ProtoReflect.Descriptor instead.
 func (*GetCountersResponse) Descriptor() ([]byte, []int) {
-	return file_ztos_v1_node_proto_rawDescGZIP(), []int{36}
+	return file_ztos_v1_node_proto_rawDescGZIP(), []int{37}
 }
 
 func (x *GetCountersResponse) GetGroups() []*CounterGroup {
@@ -2670,7 +2754,7 @@ type CounterGroup struct {
 
 func (x *CounterGroup) Reset() {
 	*x = CounterGroup{}
-	mi := &file_ztos_v1_node_proto_msgTypes[37]
+	mi := &file_ztos_v1_node_proto_msgTypes[38]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2682,7 +2766,7 @@ func (x *CounterGroup) String() string {
 func (*CounterGroup) ProtoMessage() {}
 
 func (x *CounterGroup) ProtoReflect() protoreflect.Message {
-	mi := &file_ztos_v1_node_proto_msgTypes[37]
+	mi := &file_ztos_v1_node_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2695,7 +2779,7 @@ func (x *CounterGroup) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CounterGroup.ProtoReflect.Descriptor instead.
 func (*CounterGroup) Descriptor() ([]byte, []int) {
-	return file_ztos_v1_node_proto_rawDescGZIP(), []int{37}
+	return file_ztos_v1_node_proto_rawDescGZIP(), []int{38}
 }
 
 func (x *CounterGroup) GetKind() string {
@@ -2728,7 +2812,7 @@ type GetDropsRequest struct {
 
 func (x *GetDropsRequest) Reset() {
 	*x = GetDropsRequest{}
-	mi := &file_ztos_v1_node_proto_msgTypes[38]
+	mi := &file_ztos_v1_node_proto_msgTypes[39]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2740,7 +2824,7 @@ func (x *GetDropsRequest) String() string {
 func (*GetDropsRequest) ProtoMessage() {}
 
 func (x *GetDropsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_ztos_v1_node_proto_msgTypes[38]
+	mi := &file_ztos_v1_node_proto_msgTypes[39]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2753,7 +2837,7 @@ func (x *GetDropsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetDropsRequest.ProtoReflect.Descriptor instead.
 func (*GetDropsRequest) Descriptor() ([]byte, []int) {
-	return file_ztos_v1_node_proto_rawDescGZIP(), []int{38}
+	return file_ztos_v1_node_proto_rawDescGZIP(), []int{39}
 }
 
 func (x *GetDropsRequest) GetAll() bool {
@@ -2772,7 +2856,7 @@ type GetDropsResponse struct {
 
 func (x *GetDropsResponse) Reset() {
 	*x = GetDropsResponse{}
-	mi := &file_ztos_v1_node_proto_msgTypes[39]
+	mi := &file_ztos_v1_node_proto_msgTypes[40]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2784,7 +2868,7 @@ func (x *GetDropsResponse) String() string {
 func (*GetDropsResponse) ProtoMessage() {}
 
 func (x *GetDropsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_ztos_v1_node_proto_msgTypes[39]
+	mi := &file_ztos_v1_node_proto_msgTypes[40]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2797,7 +2881,7 @@ func (x *GetDropsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetDropsResponse.ProtoReflect.Descriptor instead.
 func (*GetDropsResponse) Descriptor() ([]byte, []int) {
-	return file_ztos_v1_node_proto_rawDescGZIP(), []int{39}
+	return file_ztos_v1_node_proto_rawDescGZIP(), []int{40}
 }
 
 func (x *GetDropsResponse) GetDrops() []*Drop {
@@ -2819,7 +2903,7 @@ type Drop struct {
 
 func (x *Drop) Reset() {
 	*x = Drop{}
-	mi := &file_ztos_v1_node_proto_msgTypes[40]
+	mi := &file_ztos_v1_node_proto_msgTypes[41]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2831,7 +2915,7 @@ func (x *Drop) String() string {
 func (*Drop) ProtoMessage() {}
 
 func (x *Drop) ProtoReflect() protoreflect.Message {
-	mi := &file_ztos_v1_node_proto_msgTypes[40]
+	mi := &file_ztos_v1_node_proto_msgTypes[41]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2844,7 +2928,7 @@ func (x *Drop) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Drop.ProtoReflect.Descriptor instead.
 func (*Drop) Descriptor() ([]byte, []int) {
-	return file_ztos_v1_node_proto_rawDescGZIP(), []int{40}
+	return file_ztos_v1_node_proto_rawDescGZIP(), []int{41}
 }
 
 func (x *Drop) GetReason() string {
@@ -2883,7 +2967,7 @@ type GetMTURequest struct {
 
 func (x *GetMTURequest) Reset() {
 	*x = GetMTURequest{}
-	mi := &file_ztos_v1_node_proto_msgTypes[41]
+	mi := &file_ztos_v1_node_proto_msgTypes[42]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2895,7 +2979,7 @@ func (x *GetMTURequest) String() string {
 func (*GetMTURequest) ProtoMessage() {}
 
 func (x *GetMTURequest) ProtoReflect() protoreflect.Message {
-	mi := &file_ztos_v1_node_proto_msgTypes[41]
+	mi := &file_ztos_v1_node_proto_msgTypes[42]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2908,7 +2992,7 @@ func (x *GetMTURequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetMTURequest.ProtoReflect.Descriptor instead.
 func (*GetMTURequest) Descriptor() ([]byte, []int) {
-	return file_ztos_v1_node_proto_rawDescGZIP(), []int{41}
+	return file_ztos_v1_node_proto_rawDescGZIP(), []int{42}
 }
 
 type GetMTUResponse struct {
@@ -2920,7 +3004,7 @@ type GetMTUResponse struct {
 
 func (x *GetMTUResponse) Reset() {
 	*x = GetMTUResponse{}
-	mi := &file_ztos_v1_node_proto_msgTypes[42]
+	mi := &file_ztos_v1_node_proto_msgTypes[43]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2932,7 +3016,7 @@ func (x *GetMTUResponse) String() string {
 func (*GetMTUResponse) ProtoMessage() {}
 
 func (x *GetMTUResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_ztos_v1_node_proto_msgTypes[42]
+	mi := &file_ztos_v1_node_proto_msgTypes[43]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2945,7 +3029,7 @@ func (x *GetMTUResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetMTUResponse.ProtoReflect.Descriptor instead.
 func (*GetMTUResponse) Descriptor() ([]byte, []int) {
-	return file_ztos_v1_node_proto_rawDescGZIP(), []int{42}
+	return file_ztos_v1_node_proto_rawDescGZIP(), []int{43}
 }
 
 func (x *GetMTUResponse) GetMtus() []*MTU {
@@ -2969,7 +3053,7 @@ type MTU struct {
 
 func (x *MTU) Reset() {
 	*x = MTU{}
-	mi := &file_ztos_v1_node_proto_msgTypes[43]
+	mi := &file_ztos_v1_node_proto_msgTypes[44]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2981,7 +3065,7 @@ func (x *MTU) String() string {
 func (*MTU) ProtoMessage() {}
 
 func (x *MTU) ProtoReflect() protoreflect.Message {
-	mi := &file_ztos_v1_node_proto_msgTypes[43]
+	mi := &file_ztos_v1_node_proto_msgTypes[44]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2994,7 +3078,7 @@ func (x *MTU) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MTU.ProtoReflect.Descriptor instead.
 func (*MTU) Descriptor() ([]byte, []int) {
-	return file_ztos_v1_node_proto_rawDescGZIP(), []int{43}
+	return file_ztos_v1_node_proto_rawDescGZIP(), []int{44}
 }
 
 func (x *MTU) GetVni() uint32 {
@@ -3049,7 +3133,7 @@ type Layer struct {
 
 func (x *Layer) Reset() {
 	*x = Layer{}
-	mi := &file_ztos_v1_node_proto_msgTypes[44]
+	mi := &file_ztos_v1_node_proto_msgTypes[45]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3061,7 +3145,7 @@ func (x *Layer) String() string {
 func (*Layer) ProtoMessage() {}
 
 func (x *Layer) ProtoReflect() protoreflect.Message {
-	mi := &file_ztos_v1_node_proto_msgTypes[44]
+	mi := &file_ztos_v1_node_proto_msgTypes[45]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3074,7 +3158,7 @@ func (x *Layer) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Layer.ProtoReflect.Descriptor instead.
 func (*Layer) Descriptor() ([]byte, []int) {
-	return file_ztos_v1_node_proto_rawDescGZIP(), []int{44}
+	return file_ztos_v1_node_proto_rawDescGZIP(), []int{45}
 }
 
 func (x *Layer) GetName() string {
@@ -3101,7 +3185,7 @@ type ApplyConfigRequest struct {
 
 func (x *ApplyConfigRequest) Reset() {
 	*x = ApplyConfigRequest{}
-	mi := &file_ztos_v1_node_proto_msgTypes[45]
+	mi := &file_ztos_v1_node_proto_msgTypes[46]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3113,7 +3197,7 @@ func (x *ApplyConfigRequest) String() string {
 func (*ApplyConfigRequest) ProtoMessage() {}
 
 func (x *ApplyConfigRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_ztos_v1_node_proto_msgTypes[45]
+	mi := &file_ztos_v1_node_proto_msgTypes[46]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3126,7 +3210,7 @@ func (x *ApplyConfigRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ApplyConfigRequest.ProtoReflect.Descriptor instead.
 func (*ApplyConfigRequest) Descriptor() ([]byte, []int) {
-	return file_ztos_v1_node_proto_rawDescGZIP(), []int{45}
+	return file_ztos_v1_node_proto_rawDescGZIP(), []int{46}
 }
 
 func (x *ApplyConfigRequest) GetDocument() []byte {
@@ -3152,7 +3236,7 @@ type ApplyConfigResponse struct {
 
 func (x *ApplyConfigResponse) Reset() {
 	*x = ApplyConfigResponse{}
-	mi := &file_ztos_v1_node_proto_msgTypes[46]
+	mi := &file_ztos_v1_node_proto_msgTypes[47]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3164,7 +3248,7 @@ func (x *ApplyConfigResponse) String() string {
 func (*ApplyConfigResponse) ProtoMessage() {}
 
 func (x *ApplyConfigResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_ztos_v1_node_proto_msgTypes[46]
+	mi := &file_ztos_v1_node_proto_msgTypes[47]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3177,7 +3261,7 @@ func (x *ApplyConfigResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ApplyConfigResponse.ProtoReflect.Descriptor instead.
 func (*ApplyConfigResponse) Descriptor() ([]byte, []int) {
-	return file_ztos_v1_node_proto_rawDescGZIP(), []int{46}
+	return file_ztos_v1_node_proto_rawDescGZIP(), []int{47}
 }
 
 func (x *ApplyConfigResponse) GetGeneration() uint64 {
@@ -3195,7 +3279,7 @@ type ReloadRequest struct {
 
 func (x *ReloadRequest) Reset() {
 	*x = ReloadRequest{}
-	mi := &file_ztos_v1_node_proto_msgTypes[47]
+	mi := &file_ztos_v1_node_proto_msgTypes[48]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3207,7 +3291,7 @@ func (x *ReloadRequest) String() string {
 func (*ReloadRequest) ProtoMessage() {}
 
 func (x *ReloadRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_ztos_v1_node_proto_msgTypes[47]
+	mi := &file_ztos_v1_node_proto_msgTypes[48]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3220,7 +3304,7 @@ func (x *ReloadRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReloadRequest.ProtoReflect.Descriptor instead.
 func (*ReloadRequest) Descriptor() ([]byte, []int) {
-	return file_ztos_v1_node_proto_rawDescGZIP(), []int{47}
+	return file_ztos_v1_node_proto_rawDescGZIP(), []int{48}
 }
 
 type ReloadResponse struct {
@@ -3232,7 +3316,7 @@ type ReloadResponse struct {
 
 func (x *ReloadResponse) Reset() {
 	*x = ReloadResponse{}
-	mi := &file_ztos_v1_node_proto_msgTypes[48]
+	mi := &file_ztos_v1_node_proto_msgTypes[49]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3244,7 +3328,7 @@ func (x *ReloadResponse) String() string {
 func (*ReloadResponse) ProtoMessage() {}
 
 func (x *ReloadResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_ztos_v1_node_proto_msgTypes[48]
+	mi := &file_ztos_v1_node_proto_msgTypes[49]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3257,7 +3341,7 @@ func (x *ReloadResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReloadResponse.ProtoReflect.Descriptor instead.
 func (*ReloadResponse) Descriptor() ([]byte, []int) {
-	return file_ztos_v1_node_proto_rawDescGZIP(), []int{48}
+	return file_ztos_v1_node_proto_rawDescGZIP(), []int{49}
 }
 
 func (x *ReloadResponse) GetGeneration() uint64 {
@@ -3279,7 +3363,7 @@ type SARef struct {
 
 func (x *SARef) Reset() {
 	*x = SARef{}
-	mi := &file_ztos_v1_node_proto_msgTypes[49]
+	mi := &file_ztos_v1_node_proto_msgTypes[50]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3291,7 +3375,7 @@ func (x *SARef) String() string {
 func (*SARef) ProtoMessage() {}
 
 func (x *SARef) ProtoReflect() protoreflect.Message {
-	mi := &file_ztos_v1_node_proto_msgTypes[49]
+	mi := &file_ztos_v1_node_proto_msgTypes[50]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3304,7 +3388,7 @@ func (x *SARef) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SARef.ProtoReflect.Descriptor instead.
 func (*SARef) Descriptor() ([]byte, []int) {
-	return file_ztos_v1_node_proto_rawDescGZIP(), []int{49}
+	return file_ztos_v1_node_proto_rawDescGZIP(), []int{50}
 }
 
 func (x *SARef) GetVni() uint32 {
@@ -3346,7 +3430,7 @@ type InstallSARequest struct {
 
 func (x *InstallSARequest) Reset() {
 	*x = InstallSARequest{}
-	mi := &file_ztos_v1_node_proto_msgTypes[50]
+	mi := &file_ztos_v1_node_proto_msgTypes[51]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3358,7 +3442,7 @@ func (x *InstallSARequest) String() string {
 func (*InstallSARequest) ProtoMessage() {}
 
 func (x *InstallSARequest) ProtoReflect() protoreflect.Message {
-	mi := &file_ztos_v1_node_proto_msgTypes[50]
+	mi := &file_ztos_v1_node_proto_msgTypes[51]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3371,7 +3455,7 @@ func (x *InstallSARequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use InstallSARequest.ProtoReflect.Descriptor instead.
 func (*InstallSARequest) Descriptor() ([]byte, []int) {
-	return file_ztos_v1_node_proto_rawDescGZIP(), []int{50}
+	return file_ztos_v1_node_proto_rawDescGZIP(), []int{51}
 }
 
 func (x *InstallSARequest) GetSa() *SARef {
@@ -3403,7 +3487,7 @@ type InstallSAResponse struct {
 
 func (x *InstallSAResponse) Reset() {
 	*x = InstallSAResponse{}
-	mi := &file_ztos_v1_node_proto_msgTypes[51]
+	mi := &file_ztos_v1_node_proto_msgTypes[52]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3415,7 +3499,7 @@ func (x *InstallSAResponse) String() string {
 func (*InstallSAResponse) ProtoMessage() {}
 
 func (x *InstallSAResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_ztos_v1_node_proto_msgTypes[51]
+	mi := &file_ztos_v1_node_proto_msgTypes[52]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3428,7 +3512,7 @@ func (x *InstallSAResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use InstallSAResponse.ProtoReflect.Descriptor instead.
 func (*InstallSAResponse) Descriptor() ([]byte, []int) {
-	return file_ztos_v1_node_proto_rawDescGZIP(), []int{51}
+	return file_ztos_v1_node_proto_rawDescGZIP(), []int{52}
 }
 
 type UseANRequest struct {
@@ -3441,7 +3525,7 @@ type UseANRequest struct {
 
 func (x *UseANRequest) Reset() {
 	*x = UseANRequest{}
-	mi := &file_ztos_v1_node_proto_msgTypes[52]
+	mi := &file_ztos_v1_node_proto_msgTypes[53]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3453,7 +3537,7 @@ func (x *UseANRequest) String() string {
 func (*UseANRequest) ProtoMessage() {}
 
 func (x *UseANRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_ztos_v1_node_proto_msgTypes[52]
+	mi := &file_ztos_v1_node_proto_msgTypes[53]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3466,7 +3550,7 @@ func (x *UseANRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UseANRequest.ProtoReflect.Descriptor instead.
 func (*UseANRequest) Descriptor() ([]byte, []int) {
-	return file_ztos_v1_node_proto_rawDescGZIP(), []int{52}
+	return file_ztos_v1_node_proto_rawDescGZIP(), []int{53}
 }
 
 func (x *UseANRequest) GetVni() uint32 {
@@ -3491,7 +3575,7 @@ type UseANResponse struct {
 
 func (x *UseANResponse) Reset() {
 	*x = UseANResponse{}
-	mi := &file_ztos_v1_node_proto_msgTypes[53]
+	mi := &file_ztos_v1_node_proto_msgTypes[54]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3503,7 +3587,7 @@ func (x *UseANResponse) String() string {
 func (*UseANResponse) ProtoMessage() {}
 
 func (x *UseANResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_ztos_v1_node_proto_msgTypes[53]
+	mi := &file_ztos_v1_node_proto_msgTypes[54]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3516,7 +3600,7 @@ func (x *UseANResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UseANResponse.ProtoReflect.Descriptor instead.
 func (*UseANResponse) Descriptor() ([]byte, []int) {
-	return file_ztos_v1_node_proto_rawDescGZIP(), []int{53}
+	return file_ztos_v1_node_proto_rawDescGZIP(), []int{54}
 }
 
 type RemoveSARequest struct {
@@ -3528,7 +3612,7 @@ type RemoveSARequest struct {
 
 func (x *RemoveSARequest) Reset() {
 	*x = RemoveSARequest{}
-	mi := &file_ztos_v1_node_proto_msgTypes[54]
+	mi := &file_ztos_v1_node_proto_msgTypes[55]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3540,7 +3624,7 @@ func (x *RemoveSARequest) String() string {
 func (*RemoveSARequest) ProtoMessage() {}
 
 func (x *RemoveSARequest) ProtoReflect() protoreflect.Message {
-	mi := &file_ztos_v1_node_proto_msgTypes[54]
+	mi := &file_ztos_v1_node_proto_msgTypes[55]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3553,7 +3637,7 @@ func (x *RemoveSARequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RemoveSARequest.ProtoReflect.Descriptor instead.
 func (*RemoveSARequest) Descriptor() ([]byte, []int) {
-	return file_ztos_v1_node_proto_rawDescGZIP(), []int{54}
+	return file_ztos_v1_node_proto_rawDescGZIP(), []int{55}
 }
 
 func (x *RemoveSARequest) GetSa() *SARef {
@@ -3571,7 +3655,7 @@ type RemoveSAResponse struct {
 
 func (x *RemoveSAResponse) Reset() {
 	*x = RemoveSAResponse{}
-	mi := &file_ztos_v1_node_proto_msgTypes[55]
+	mi := &file_ztos_v1_node_proto_msgTypes[56]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3583,7 +3667,7 @@ func (x *RemoveSAResponse) String() string {
 func (*RemoveSAResponse) ProtoMessage() {}
 
 func (x *RemoveSAResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_ztos_v1_node_proto_msgTypes[55]
+	mi := &file_ztos_v1_node_proto_msgTypes[56]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3596,7 +3680,7 @@ func (x *RemoveSAResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RemoveSAResponse.ProtoReflect.Descriptor instead.
 func (*RemoveSAResponse) Descriptor() ([]byte, []int) {
-	return file_ztos_v1_node_proto_rawDescGZIP(), []int{55}
+	return file_ztos_v1_node_proto_rawDescGZIP(), []int{56}
 }
 
 type FlushFDBRequest struct {
@@ -3610,7 +3694,7 @@ type FlushFDBRequest struct {
 
 func (x *FlushFDBRequest) Reset() {
 	*x = FlushFDBRequest{}
-	mi := &file_ztos_v1_node_proto_msgTypes[56]
+	mi := &file_ztos_v1_node_proto_msgTypes[57]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3622,7 +3706,7 @@ func (x *FlushFDBRequest) String() string {
 func (*FlushFDBRequest) ProtoMessage() {}
 
 func (x *FlushFDBRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_ztos_v1_node_proto_msgTypes[56]
+	mi := &file_ztos_v1_node_proto_msgTypes[57]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3635,7 +3719,7 @@ func (x *FlushFDBRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FlushFDBRequest.ProtoReflect.Descriptor instead.
 func (*FlushFDBRequest) Descriptor() ([]byte, []int) {
-	return file_ztos_v1_node_proto_rawDescGZIP(), []int{56}
+	return file_ztos_v1_node_proto_rawDescGZIP(), []int{57}
 }
 
 func (x *FlushFDBRequest) GetVni() uint32 {
@@ -3668,7 +3752,7 @@ type FlushFDBResponse struct {
 
 func (x *FlushFDBResponse) Reset() {
 	*x = FlushFDBResponse{}
-	mi := &file_ztos_v1_node_proto_msgTypes[57]
+	mi := &file_ztos_v1_node_proto_msgTypes[58]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3680,7 +3764,7 @@ func (x *FlushFDBResponse) String() string {
 func (*FlushFDBResponse) ProtoMessage() {}
 
 func (x *FlushFDBResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_ztos_v1_node_proto_msgTypes[57]
+	mi := &file_ztos_v1_node_proto_msgTypes[58]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3693,7 +3777,7 @@ func (x *FlushFDBResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FlushFDBResponse.ProtoReflect.Descriptor instead.
 func (*FlushFDBResponse) Descriptor() ([]byte, []int) {
-	return file_ztos_v1_node_proto_rawDescGZIP(), []int{57}
+	return file_ztos_v1_node_proto_rawDescGZIP(), []int{58}
 }
 
 func (x *FlushFDBResponse) GetFlushed() int64 {
@@ -3717,7 +3801,7 @@ type TraceRequest struct {
 
 func (x *TraceRequest) Reset() {
 	*x = TraceRequest{}
-	mi := &file_ztos_v1_node_proto_msgTypes[58]
+	mi := &file_ztos_v1_node_proto_msgTypes[59]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3729,7 +3813,7 @@ func (x *TraceRequest) String() string {
 func (*TraceRequest) ProtoMessage() {}
 
 func (x *TraceRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_ztos_v1_node_proto_msgTypes[58]
+	mi := &file_ztos_v1_node_proto_msgTypes[59]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3742,7 +3826,7 @@ func (x *TraceRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TraceRequest.ProtoReflect.Descriptor instead.
 func (*TraceRequest) Descriptor() ([]byte, []int) {
-	return file_ztos_v1_node_proto_rawDescGZIP(), []int{58}
+	return file_ztos_v1_node_proto_rawDescGZIP(), []int{59}
 }
 
 func (x *TraceRequest) GetCount() int32 {
@@ -3809,7 +3893,7 @@ type TraceRecord struct {
 
 func (x *TraceRecord) Reset() {
 	*x = TraceRecord{}
-	mi := &file_ztos_v1_node_proto_msgTypes[59]
+	mi := &file_ztos_v1_node_proto_msgTypes[60]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3821,7 +3905,7 @@ func (x *TraceRecord) String() string {
 func (*TraceRecord) ProtoMessage() {}
 
 func (x *TraceRecord) ProtoReflect() protoreflect.Message {
-	mi := &file_ztos_v1_node_proto_msgTypes[59]
+	mi := &file_ztos_v1_node_proto_msgTypes[60]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3834,7 +3918,7 @@ func (x *TraceRecord) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TraceRecord.ProtoReflect.Descriptor instead.
 func (*TraceRecord) Descriptor() ([]byte, []int) {
-	return file_ztos_v1_node_proto_rawDescGZIP(), []int{59}
+	return file_ztos_v1_node_proto_rawDescGZIP(), []int{60}
 }
 
 func (x *TraceRecord) GetId() uint32 {
@@ -3948,7 +4032,7 @@ type CaptureRequest struct {
 
 func (x *CaptureRequest) Reset() {
 	*x = CaptureRequest{}
-	mi := &file_ztos_v1_node_proto_msgTypes[60]
+	mi := &file_ztos_v1_node_proto_msgTypes[61]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3960,7 +4044,7 @@ func (x *CaptureRequest) String() string {
 func (*CaptureRequest) ProtoMessage() {}
 
 func (x *CaptureRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_ztos_v1_node_proto_msgTypes[60]
+	mi := &file_ztos_v1_node_proto_msgTypes[61]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3973,7 +4057,7 @@ func (x *CaptureRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CaptureRequest.ProtoReflect.Descriptor instead.
 func (*CaptureRequest) Descriptor() ([]byte, []int) {
-	return file_ztos_v1_node_proto_rawDescGZIP(), []int{60}
+	return file_ztos_v1_node_proto_rawDescGZIP(), []int{61}
 }
 
 func (x *CaptureRequest) GetStages() []string {
@@ -4029,7 +4113,7 @@ type CapturePacket struct {
 
 func (x *CapturePacket) Reset() {
 	*x = CapturePacket{}
-	mi := &file_ztos_v1_node_proto_msgTypes[61]
+	mi := &file_ztos_v1_node_proto_msgTypes[62]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4041,7 +4125,7 @@ func (x *CapturePacket) String() string {
 func (*CapturePacket) ProtoMessage() {}
 
 func (x *CapturePacket) ProtoReflect() protoreflect.Message {
-	mi := &file_ztos_v1_node_proto_msgTypes[61]
+	mi := &file_ztos_v1_node_proto_msgTypes[62]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4054,7 +4138,7 @@ func (x *CapturePacket) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CapturePacket.ProtoReflect.Descriptor instead.
 func (*CapturePacket) Descriptor() ([]byte, []int) {
-	return file_ztos_v1_node_proto_rawDescGZIP(), []int{61}
+	return file_ztos_v1_node_proto_rawDescGZIP(), []int{62}
 }
 
 func (x *CapturePacket) GetStage() string {
@@ -4138,7 +4222,7 @@ type ProfileRequest struct {
 
 func (x *ProfileRequest) Reset() {
 	*x = ProfileRequest{}
-	mi := &file_ztos_v1_node_proto_msgTypes[62]
+	mi := &file_ztos_v1_node_proto_msgTypes[63]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4150,7 +4234,7 @@ func (x *ProfileRequest) String() string {
 func (*ProfileRequest) ProtoMessage() {}
 
 func (x *ProfileRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_ztos_v1_node_proto_msgTypes[62]
+	mi := &file_ztos_v1_node_proto_msgTypes[63]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4163,7 +4247,7 @@ func (x *ProfileRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ProfileRequest.ProtoReflect.Descriptor instead.
 func (*ProfileRequest) Descriptor() ([]byte, []int) {
-	return file_ztos_v1_node_proto_rawDescGZIP(), []int{62}
+	return file_ztos_v1_node_proto_rawDescGZIP(), []int{63}
 }
 
 func (x *ProfileRequest) GetKind() string {
@@ -4189,7 +4273,7 @@ type ProfileChunk struct {
 
 func (x *ProfileChunk) Reset() {
 	*x = ProfileChunk{}
-	mi := &file_ztos_v1_node_proto_msgTypes[63]
+	mi := &file_ztos_v1_node_proto_msgTypes[64]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4201,7 +4285,7 @@ func (x *ProfileChunk) String() string {
 func (*ProfileChunk) ProtoMessage() {}
 
 func (x *ProfileChunk) ProtoReflect() protoreflect.Message {
-	mi := &file_ztos_v1_node_proto_msgTypes[63]
+	mi := &file_ztos_v1_node_proto_msgTypes[64]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4214,7 +4298,7 @@ func (x *ProfileChunk) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ProfileChunk.ProtoReflect.Descriptor instead.
 func (*ProfileChunk) Descriptor() ([]byte, []int) {
-	return file_ztos_v1_node_proto_rawDescGZIP(), []int{63}
+	return file_ztos_v1_node_proto_rawDescGZIP(), []int{64}
 }
 
 func (x *ProfileChunk) GetData() []byte {
@@ -4242,7 +4326,7 @@ const file_ztos_v1_node_proto_rawDesc = "" +
 	"\x12GetVersionResponse\x12\x18\n" +
 	"\aversion\x18\x01 \x01(\tR\aversion\x12\x10\n" +
 	"\x03api\x18\x02 \x01(\x05R\x03api\"\x12\n" +
-	"\x10GetStatusRequest\"\xde\x02\n" +
+	"\x10GetStatusRequest\"\x89\x03\n" +
 	"\x11GetStatusResponse\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x14\n" +
 	"\x05roles\x18\x02 \x03(\tR\x05roles\x12\x18\n" +
@@ -4259,7 +4343,14 @@ const file_ztos_v1_node_proto_rawDesc = "" +
 	"\x03gso\x18\n" +
 	" \x01(\bR\x03gso\x12\x10\n" +
 	"\x03gro\x18\v \x01(\bR\x03gro\x12)\n" +
-	"\aworkers\x18\f \x03(\v2\x0f.ztos.v1.WorkerR\aworkers\"4\n" +
+	"\aworkers\x18\f \x03(\v2\x0f.ztos.v1.WorkerR\aworkers\x12)\n" +
+	"\adevices\x18\r \x03(\v2\x0f.ztos.v1.DeviceR\adevices\"t\n" +
+	"\x06Device\x12\x12\n" +
+	"\x04name\x18\x01 \x01(\tR\x04name\x12\x16\n" +
+	"\x06driver\x18\x02 \x01(\tR\x06driver\x12\x12\n" +
+	"\x04note\x18\x03 \x01(\tR\x04note\x12\x16\n" +
+	"\x06detail\x18\x04 \x01(\tR\x06detail\x12\x12\n" +
+	"\x04hops\x18\x05 \x01(\x05R\x04hops\"4\n" +
 	"\x06Worker\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x16\n" +
 	"\x06faults\x18\x02 \x01(\x04R\x06faults\"\x12\n" +
@@ -4603,7 +4694,7 @@ func file_ztos_v1_node_proto_rawDescGZIP() []byte {
 }
 
 var file_ztos_v1_node_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
-var file_ztos_v1_node_proto_msgTypes = make([]protoimpl.MessageInfo, 64)
+var file_ztos_v1_node_proto_msgTypes = make([]protoimpl.MessageInfo, 65)
 var file_ztos_v1_node_proto_goTypes = []any{
 	(Direction)(0),                 // 0: ztos.v1.Direction
 	(Peer_Liveness)(0),             // 1: ztos.v1.Peer.Liveness
@@ -4613,141 +4704,143 @@ var file_ztos_v1_node_proto_goTypes = []any{
 	(*GetVersionResponse)(nil),     // 5: ztos.v1.GetVersionResponse
 	(*GetStatusRequest)(nil),       // 6: ztos.v1.GetStatusRequest
 	(*GetStatusResponse)(nil),      // 7: ztos.v1.GetStatusResponse
-	(*Worker)(nil),                 // 8: ztos.v1.Worker
-	(*ListPortsRequest)(nil),       // 9: ztos.v1.ListPortsRequest
-	(*ListPortsResponse)(nil),      // 10: ztos.v1.ListPortsResponse
-	(*Port)(nil),                   // 11: ztos.v1.Port
-	(*Circuit)(nil),                // 12: ztos.v1.Circuit
-	(*ListFDBRequest)(nil),         // 13: ztos.v1.ListFDBRequest
-	(*ListFDBResponse)(nil),        // 14: ztos.v1.ListFDBResponse
-	(*MACEntry)(nil),               // 15: ztos.v1.MACEntry
-	(*ListVRFsRequest)(nil),        // 16: ztos.v1.ListVRFsRequest
-	(*ListVRFsResponse)(nil),       // 17: ztos.v1.ListVRFsResponse
-	(*VRF)(nil),                    // 18: ztos.v1.VRF
-	(*Gateway)(nil),                // 19: ztos.v1.Gateway
-	(*ListRoutesRequest)(nil),      // 20: ztos.v1.ListRoutesRequest
-	(*ListRoutesResponse)(nil),     // 21: ztos.v1.ListRoutesResponse
-	(*Route)(nil),                  // 22: ztos.v1.Route
-	(*Path)(nil),                   // 23: ztos.v1.Path
-	(*ListNeighboursRequest)(nil),  // 24: ztos.v1.ListNeighboursRequest
-	(*ListNeighboursResponse)(nil), // 25: ztos.v1.ListNeighboursResponse
-	(*Neighbour)(nil),              // 26: ztos.v1.Neighbour
-	(*ListPeersRequest)(nil),       // 27: ztos.v1.ListPeersRequest
-	(*ListPeersResponse)(nil),      // 28: ztos.v1.ListPeersResponse
-	(*Peer)(nil),                   // 29: ztos.v1.Peer
-	(*ListMACsecRequest)(nil),      // 30: ztos.v1.ListMACsecRequest
-	(*ListMACsecResponse)(nil),     // 31: ztos.v1.ListMACsecResponse
-	(*Count)(nil),                  // 32: ztos.v1.Count
-	(*SecY)(nil),                   // 33: ztos.v1.SecY
-	(*TxSA)(nil),                   // 34: ztos.v1.TxSA
-	(*RxSC)(nil),                   // 35: ztos.v1.RxSC
-	(*RxSA)(nil),                   // 36: ztos.v1.RxSA
-	(*GetCountersRequest)(nil),     // 37: ztos.v1.GetCountersRequest
-	(*GetCountersResponse)(nil),    // 38: ztos.v1.GetCountersResponse
-	(*CounterGroup)(nil),           // 39: ztos.v1.CounterGroup
-	(*GetDropsRequest)(nil),        // 40: ztos.v1.GetDropsRequest
-	(*GetDropsResponse)(nil),       // 41: ztos.v1.GetDropsResponse
-	(*Drop)(nil),                   // 42: ztos.v1.Drop
-	(*GetMTURequest)(nil),          // 43: ztos.v1.GetMTURequest
-	(*GetMTUResponse)(nil),         // 44: ztos.v1.GetMTUResponse
-	(*MTU)(nil),                    // 45: ztos.v1.MTU
-	(*Layer)(nil),                  // 46: ztos.v1.Layer
-	(*ApplyConfigRequest)(nil),     // 47: ztos.v1.ApplyConfigRequest
-	(*ApplyConfigResponse)(nil),    // 48: ztos.v1.ApplyConfigResponse
-	(*ReloadRequest)(nil),          // 49: ztos.v1.ReloadRequest
-	(*ReloadResponse)(nil),         // 50: ztos.v1.ReloadResponse
-	(*SARef)(nil),                  // 51: ztos.v1.SARef
-	(*InstallSARequest)(nil),       // 52: ztos.v1.InstallSARequest
-	(*InstallSAResponse)(nil),      // 53: ztos.v1.InstallSAResponse
-	(*UseANRequest)(nil),           // 54: ztos.v1.UseANRequest
-	(*UseANResponse)(nil),          // 55: ztos.v1.UseANResponse
-	(*RemoveSARequest)(nil),        // 56: ztos.v1.RemoveSARequest
-	(*RemoveSAResponse)(nil),       // 57: ztos.v1.RemoveSAResponse
-	(*FlushFDBRequest)(nil),        // 58: ztos.v1.FlushFDBRequest
-	(*FlushFDBResponse)(nil),       // 59: ztos.v1.FlushFDBResponse
-	(*TraceRequest)(nil),           // 60: ztos.v1.TraceRequest
-	(*TraceRecord)(nil),            // 61: ztos.v1.TraceRecord
-	(*CaptureRequest)(nil),         // 62: ztos.v1.CaptureRequest
-	(*CapturePacket)(nil),          // 63: ztos.v1.CapturePacket
-	(*ProfileRequest)(nil),         // 64: ztos.v1.ProfileRequest
-	(*ProfileChunk)(nil),           // 65: ztos.v1.ProfileChunk
+	(*Device)(nil),                 // 8: ztos.v1.Device
+	(*Worker)(nil),                 // 9: ztos.v1.Worker
+	(*ListPortsRequest)(nil),       // 10: ztos.v1.ListPortsRequest
+	(*ListPortsResponse)(nil),      // 11: ztos.v1.ListPortsResponse
+	(*Port)(nil),                   // 12: ztos.v1.Port
+	(*Circuit)(nil),                // 13: ztos.v1.Circuit
+	(*ListFDBRequest)(nil),         // 14: ztos.v1.ListFDBRequest
+	(*ListFDBResponse)(nil),        // 15: ztos.v1.ListFDBResponse
+	(*MACEntry)(nil),               // 16: ztos.v1.MACEntry
+	(*ListVRFsRequest)(nil),        // 17: ztos.v1.ListVRFsRequest
+	(*ListVRFsResponse)(nil),       // 18: ztos.v1.ListVRFsResponse
+	(*VRF)(nil),                    // 19: ztos.v1.VRF
+	(*Gateway)(nil),                // 20: ztos.v1.Gateway
+	(*ListRoutesRequest)(nil),      // 21: ztos.v1.ListRoutesRequest
+	(*ListRoutesResponse)(nil),     // 22: ztos.v1.ListRoutesResponse
+	(*Route)(nil),                  // 23: ztos.v1.Route
+	(*Path)(nil),                   // 24: ztos.v1.Path
+	(*ListNeighboursRequest)(nil),  // 25: ztos.v1.ListNeighboursRequest
+	(*ListNeighboursResponse)(nil), // 26: ztos.v1.ListNeighboursResponse
+	(*Neighbour)(nil),              // 27: ztos.v1.Neighbour
+	(*ListPeersRequest)(nil),       // 28: ztos.v1.ListPeersRequest
+	(*ListPeersResponse)(nil),      // 29: ztos.v1.ListPeersResponse
+	(*Peer)(nil),                   // 30: ztos.v1.Peer
+	(*ListMACsecRequest)(nil),      // 31: ztos.v1.ListMACsecRequest
+	(*ListMACsecResponse)(nil),     // 32: ztos.v1.ListMACsecResponse
+	(*Count)(nil),                  // 33: ztos.v1.Count
+	(*SecY)(nil),                   // 34: ztos.v1.SecY
+	(*TxSA)(nil),                   // 35: ztos.v1.TxSA
+	(*RxSC)(nil),                   // 36: ztos.v1.RxSC
+	(*RxSA)(nil),                   // 37: ztos.v1.RxSA
+	(*GetCountersRequest)(nil),     // 38: ztos.v1.GetCountersRequest
+	(*GetCountersResponse)(nil),    // 39: ztos.v1.GetCountersResponse
+	(*CounterGroup)(nil),           // 40: ztos.v1.CounterGroup
+	(*GetDropsRequest)(nil),        // 41: ztos.v1.GetDropsRequest
+	(*GetDropsResponse)(nil),       // 42: ztos.v1.GetDropsResponse
+	(*Drop)(nil),                   // 43: ztos.v1.Drop
+	(*GetMTURequest)(nil),          // 44: ztos.v1.GetMTURequest
+	(*GetMTUResponse)(nil),         // 45: ztos.v1.GetMTUResponse
+	(*MTU)(nil),                    // 46: ztos.v1.MTU
+	(*Layer)(nil),                  // 47: ztos.v1.Layer
+	(*ApplyConfigRequest)(nil),     // 48: ztos.v1.ApplyConfigRequest
+	(*ApplyConfigResponse)(nil),    // 49: ztos.v1.ApplyConfigResponse
+	(*ReloadRequest)(nil),          // 50: ztos.v1.ReloadRequest
+	(*ReloadResponse)(nil),         // 51: ztos.v1.ReloadResponse
+	(*SARef)(nil),                  // 52: ztos.v1.SARef
+	(*InstallSARequest)(nil),       // 53: ztos.v1.InstallSARequest
+	(*InstallSAResponse)(nil),      // 54: ztos.v1.InstallSAResponse
+	(*UseANRequest)(nil),           // 55: ztos.v1.UseANRequest
+	(*UseANResponse)(nil),          // 56: ztos.v1.UseANResponse
+	(*RemoveSARequest)(nil),        // 57: ztos.v1.RemoveSARequest
+	(*RemoveSAResponse)(nil),       // 58: ztos.v1.RemoveSAResponse
+	(*FlushFDBRequest)(nil),        // 59: ztos.v1.FlushFDBRequest
+	(*FlushFDBResponse)(nil),       // 60: ztos.v1.FlushFDBResponse
+	(*TraceRequest)(nil),           // 61: ztos.v1.TraceRequest
+	(*TraceRecord)(nil),            // 62: ztos.v1.TraceRecord
+	(*CaptureRequest)(nil),         // 63: ztos.v1.CaptureRequest
+	(*CapturePacket)(nil),          // 64: ztos.v1.CapturePacket
+	(*ProfileRequest)(nil),         // 65: ztos.v1.ProfileRequest
+	(*ProfileChunk)(nil),           // 66: ztos.v1.ProfileChunk
 }
 var file_ztos_v1_node_proto_depIdxs = []int32{
 	2,  // 0: ztos.v1.FaultList.faults:type_name -> ztos.v1.Fault
-	8,  // 1: ztos.v1.GetStatusResponse.workers:type_name -> ztos.v1.Worker
-	11, // 2: ztos.v1.ListPortsResponse.ports:type_name -> ztos.v1.Port
-	12, // 3: ztos.v1.Port.circuits:type_name -> ztos.v1.Circuit
-	15, // 4: ztos.v1.ListFDBResponse.entries:type_name -> ztos.v1.MACEntry
-	18, // 5: ztos.v1.ListVRFsResponse.vrfs:type_name -> ztos.v1.VRF
-	19, // 6: ztos.v1.VRF.gateways:type_name -> ztos.v1.Gateway
-	22, // 7: ztos.v1.ListRoutesResponse.routes:type_name -> ztos.v1.Route
-	23, // 8: ztos.v1.Route.paths:type_name -> ztos.v1.Path
-	26, // 9: ztos.v1.ListNeighboursResponse.neighbours:type_name -> ztos.v1.Neighbour
-	29, // 10: ztos.v1.ListPeersResponse.peers:type_name -> ztos.v1.Peer
-	1,  // 11: ztos.v1.Peer.liveness:type_name -> ztos.v1.Peer.Liveness
-	33, // 12: ztos.v1.ListMACsecResponse.secys:type_name -> ztos.v1.SecY
-	34, // 13: ztos.v1.SecY.tx_sas:type_name -> ztos.v1.TxSA
-	35, // 14: ztos.v1.SecY.rx_scs:type_name -> ztos.v1.RxSC
-	32, // 15: ztos.v1.SecY.counters:type_name -> ztos.v1.Count
-	36, // 16: ztos.v1.RxSC.sas:type_name -> ztos.v1.RxSA
-	32, // 17: ztos.v1.RxSC.counters:type_name -> ztos.v1.Count
-	32, // 18: ztos.v1.RxSA.counters:type_name -> ztos.v1.Count
-	39, // 19: ztos.v1.GetCountersResponse.groups:type_name -> ztos.v1.CounterGroup
-	32, // 20: ztos.v1.CounterGroup.counts:type_name -> ztos.v1.Count
-	42, // 21: ztos.v1.GetDropsResponse.drops:type_name -> ztos.v1.Drop
-	32, // 22: ztos.v1.Drop.workers:type_name -> ztos.v1.Count
-	45, // 23: ztos.v1.GetMTUResponse.mtus:type_name -> ztos.v1.MTU
-	46, // 24: ztos.v1.MTU.layers:type_name -> ztos.v1.Layer
-	0,  // 25: ztos.v1.SARef.direction:type_name -> ztos.v1.Direction
-	51, // 26: ztos.v1.InstallSARequest.sa:type_name -> ztos.v1.SARef
-	51, // 27: ztos.v1.RemoveSARequest.sa:type_name -> ztos.v1.SARef
-	4,  // 28: ztos.v1.Node.GetVersion:input_type -> ztos.v1.GetVersionRequest
-	6,  // 29: ztos.v1.Node.GetStatus:input_type -> ztos.v1.GetStatusRequest
-	9,  // 30: ztos.v1.Node.ListPorts:input_type -> ztos.v1.ListPortsRequest
-	13, // 31: ztos.v1.Node.ListFDB:input_type -> ztos.v1.ListFDBRequest
-	27, // 32: ztos.v1.Node.ListPeers:input_type -> ztos.v1.ListPeersRequest
-	30, // 33: ztos.v1.Node.ListMACsec:input_type -> ztos.v1.ListMACsecRequest
-	37, // 34: ztos.v1.Node.GetCounters:input_type -> ztos.v1.GetCountersRequest
-	40, // 35: ztos.v1.Node.GetDrops:input_type -> ztos.v1.GetDropsRequest
-	43, // 36: ztos.v1.Node.GetMTU:input_type -> ztos.v1.GetMTURequest
-	16, // 37: ztos.v1.Node.ListVRFs:input_type -> ztos.v1.ListVRFsRequest
-	20, // 38: ztos.v1.Node.ListRoutes:input_type -> ztos.v1.ListRoutesRequest
-	24, // 39: ztos.v1.Node.ListNeighbours:input_type -> ztos.v1.ListNeighboursRequest
-	47, // 40: ztos.v1.Node.ApplyConfig:input_type -> ztos.v1.ApplyConfigRequest
-	49, // 41: ztos.v1.Node.Reload:input_type -> ztos.v1.ReloadRequest
-	52, // 42: ztos.v1.Node.InstallSA:input_type -> ztos.v1.InstallSARequest
-	54, // 43: ztos.v1.Node.UseAN:input_type -> ztos.v1.UseANRequest
-	56, // 44: ztos.v1.Node.RemoveSA:input_type -> ztos.v1.RemoveSARequest
-	58, // 45: ztos.v1.Node.FlushFDB:input_type -> ztos.v1.FlushFDBRequest
-	60, // 46: ztos.v1.Node.Trace:input_type -> ztos.v1.TraceRequest
-	62, // 47: ztos.v1.Node.Capture:input_type -> ztos.v1.CaptureRequest
-	64, // 48: ztos.v1.Node.Profile:input_type -> ztos.v1.ProfileRequest
-	5,  // 49: ztos.v1.Node.GetVersion:output_type -> ztos.v1.GetVersionResponse
-	7,  // 50: ztos.v1.Node.GetStatus:output_type -> ztos.v1.GetStatusResponse
-	10, // 51: ztos.v1.Node.ListPorts:output_type -> ztos.v1.ListPortsResponse
-	14, // 52: ztos.v1.Node.ListFDB:output_type -> ztos.v1.ListFDBResponse
-	28, // 53: ztos.v1.Node.ListPeers:output_type -> ztos.v1.ListPeersResponse
-	31, // 54: ztos.v1.Node.ListMACsec:output_type -> ztos.v1.ListMACsecResponse
-	38, // 55: ztos.v1.Node.GetCounters:output_type -> ztos.v1.GetCountersResponse
-	41, // 56: ztos.v1.Node.GetDrops:output_type -> ztos.v1.GetDropsResponse
-	44, // 57: ztos.v1.Node.GetMTU:output_type -> ztos.v1.GetMTUResponse
-	17, // 58: ztos.v1.Node.ListVRFs:output_type -> ztos.v1.ListVRFsResponse
-	21, // 59: ztos.v1.Node.ListRoutes:output_type -> ztos.v1.ListRoutesResponse
-	25, // 60: ztos.v1.Node.ListNeighbours:output_type -> ztos.v1.ListNeighboursResponse
-	48, // 61: ztos.v1.Node.ApplyConfig:output_type -> ztos.v1.ApplyConfigResponse
-	50, // 62: ztos.v1.Node.Reload:output_type -> ztos.v1.ReloadResponse
-	53, // 63: ztos.v1.Node.InstallSA:output_type -> ztos.v1.InstallSAResponse
-	55, // 64: ztos.v1.Node.UseAN:output_type -> ztos.v1.UseANResponse
-	57, // 65: ztos.v1.Node.RemoveSA:output_type -> ztos.v1.RemoveSAResponse
-	59, // 66: ztos.v1.Node.FlushFDB:output_type -> ztos.v1.FlushFDBResponse
-	61, // 67: ztos.v1.Node.Trace:output_type -> ztos.v1.TraceRecord
-	63, // 68: ztos.v1.Node.Capture:output_type -> ztos.v1.CapturePacket
-	65, // 69: ztos.v1.Node.Profile:output_type -> ztos.v1.ProfileChunk
-	49, // [49:70] is the sub-list for method output_type
-	28, // [28:49] is the sub-list for method input_type
-	28, // [28:28] is the sub-list for extension type_name
-	28, // [28:28] is the sub-list for extension extendee
-	0,  // [0:28] is the sub-list for field type_name
+	9,  // 1: ztos.v1.GetStatusResponse.workers:type_name -> ztos.v1.Worker
+	8,  // 2: ztos.v1.GetStatusResponse.devices:type_name -> ztos.v1.Device
+	12, // 3: ztos.v1.ListPortsResponse.ports:type_name -> ztos.v1.Port
+	13, // 4: ztos.v1.Port.circuits:type_name -> ztos.v1.Circuit
+	16, // 5: ztos.v1.ListFDBResponse.entries:type_name -> ztos.v1.MACEntry
+	19, // 6: ztos.v1.ListVRFsResponse.vrfs:type_name -> ztos.v1.VRF
+	20, // 7: ztos.v1.VRF.gateways:type_name -> ztos.v1.Gateway
+	23, // 8: ztos.v1.ListRoutesResponse.routes:type_name -> ztos.v1.Route
+	24, // 9: ztos.v1.Route.paths:type_name -> ztos.v1.Path
+	27, // 10: ztos.v1.ListNeighboursResponse.neighbours:type_name -> ztos.v1.Neighbour
+	30, // 11: ztos.v1.ListPeersResponse.peers:type_name -> ztos.v1.Peer
+	1,  // 12: ztos.v1.Peer.liveness:type_name -> ztos.v1.Peer.Liveness
+	34, // 13: ztos.v1.ListMACsecResponse.secys:type_name -> ztos.v1.SecY
+	35, // 14: ztos.v1.SecY.tx_sas:type_name -> ztos.v1.TxSA
+	36, // 15: ztos.v1.SecY.rx_scs:type_name -> ztos.v1.RxSC
+	33, // 16: ztos.v1.SecY.counters:type_name -> ztos.v1.Count
+	37, // 17: ztos.v1.RxSC.sas:type_name -> ztos.v1.RxSA
+	33, // 18: ztos.v1.RxSC.counters:type_name -> ztos.v1.Count
+	33, // 19: ztos.v1.RxSA.counters:type_name -> ztos.v1.Count
+	40, // 20: ztos.v1.GetCountersResponse.groups:type_name -> ztos.v1.CounterGroup
+	33, // 21: ztos.v1.CounterGroup.counts:type_name -> ztos.v1.Count
+	43, // 22: ztos.v1.GetDropsResponse.drops:type_name -> ztos.v1.Drop
+	33, // 23: ztos.v1.Drop.workers:type_name -> ztos.v1.Count
+	46, // 24: ztos.v1.GetMTUResponse.mtus:type_name -> ztos.v1.MTU
+	47, // 25: ztos.v1.MTU.layers:type_name -> ztos.v1.Layer
+	0,  // 26: ztos.v1.SARef.direction:type_name -> ztos.v1.Direction
+	52, // 27: ztos.v1.InstallSARequest.sa:type_name -> ztos.v1.SARef
+	52, // 28: ztos.v1.RemoveSARequest.sa:type_name -> ztos.v1.SARef
+	4,  // 29: ztos.v1.Node.GetVersion:input_type -> ztos.v1.GetVersionRequest
+	6,  // 30: ztos.v1.Node.GetStatus:input_type -> ztos.v1.GetStatusRequest
+	10, // 31: ztos.v1.Node.ListPorts:input_type -> ztos.v1.ListPortsRequest
+	14, // 32: ztos.v1.Node.ListFDB:input_type -> ztos.v1.ListFDBRequest
+	28, // 33: ztos.v1.Node.ListPeers:input_type -> ztos.v1.ListPeersRequest
+	31, // 34: ztos.v1.Node.ListMACsec:input_type -> ztos.v1.ListMACsecRequest
+	38, // 35: ztos.v1.Node.GetCounters:input_type -> ztos.v1.GetCountersRequest
+	41, // 36: ztos.v1.Node.GetDrops:input_type -> ztos.v1.GetDropsRequest
+	44, // 37: ztos.v1.Node.GetMTU:input_type -> ztos.v1.GetMTURequest
+	17, // 38: ztos.v1.Node.ListVRFs:input_type -> ztos.v1.ListVRFsRequest
+	21, // 39: ztos.v1.Node.ListRoutes:input_type -> ztos.v1.ListRoutesRequest
+	25, // 40: ztos.v1.Node.ListNeighbours:input_type -> ztos.v1.ListNeighboursRequest
+	48, // 41: ztos.v1.Node.ApplyConfig:input_type -> ztos.v1.ApplyConfigRequest
+	50, // 42: ztos.v1.Node.Reload:input_type -> ztos.v1.ReloadRequest
+	53, // 43: ztos.v1.Node.InstallSA:input_type -> ztos.v1.InstallSARequest
+	55, // 44: ztos.v1.Node.UseAN:input_type -> ztos.v1.UseANRequest
+	57, // 45: ztos.v1.Node.RemoveSA:input_type -> ztos.v1.RemoveSARequest
+	59, // 46: ztos.v1.Node.FlushFDB:input_type -> ztos.v1.FlushFDBRequest
+	61, // 47: ztos.v1.Node.Trace:input_type -> ztos.v1.TraceRequest
+	63, // 48: ztos.v1.Node.Capture:input_type -> ztos.v1.CaptureRequest
+	65, // 49: ztos.v1.Node.Profile:input_type -> ztos.v1.ProfileRequest
+	5,  // 50: ztos.v1.Node.GetVersion:output_type -> ztos.v1.GetVersionResponse
+	7,  // 51: ztos.v1.Node.GetStatus:output_type -> ztos.v1.GetStatusResponse
+	11, // 52: ztos.v1.Node.ListPorts:output_type -> ztos.v1.ListPortsResponse
+	15, // 53: ztos.v1.Node.ListFDB:output_type -> ztos.v1.ListFDBResponse
+	29, // 54: ztos.v1.Node.ListPeers:output_type -> ztos.v1.ListPeersResponse
+	32, // 55: ztos.v1.Node.ListMACsec:output_type -> ztos.v1.ListMACsecResponse
+	39, // 56: ztos.v1.Node.GetCounters:output_type -> ztos.v1.GetCountersResponse
+	42, // 57: ztos.v1.Node.GetDrops:output_type -> ztos.v1.GetDropsResponse
+	45, // 58: ztos.v1.Node.GetMTU:output_type -> ztos.v1.GetMTUResponse
+	18, // 59: ztos.v1.Node.ListVRFs:output_type -> ztos.v1.ListVRFsResponse
+	22, // 60: ztos.v1.Node.ListRoutes:output_type -> ztos.v1.ListRoutesResponse
+	26, // 61: ztos.v1.Node.ListNeighbours:output_type -> ztos.v1.ListNeighboursResponse
+	49, // 62: ztos.v1.Node.ApplyConfig:output_type -> ztos.v1.ApplyConfigResponse
+	51, // 63: ztos.v1.Node.Reload:output_type -> ztos.v1.ReloadResponse
+	54, // 64: ztos.v1.Node.InstallSA:output_type -> ztos.v1.InstallSAResponse
+	56, // 65: ztos.v1.Node.UseAN:output_type -> ztos.v1.UseANResponse
+	58, // 66: ztos.v1.Node.RemoveSA:output_type -> ztos.v1.RemoveSAResponse
+	60, // 67: ztos.v1.Node.FlushFDB:output_type -> ztos.v1.FlushFDBResponse
+	62, // 68: ztos.v1.Node.Trace:output_type -> ztos.v1.TraceRecord
+	64, // 69: ztos.v1.Node.Capture:output_type -> ztos.v1.CapturePacket
+	66, // 70: ztos.v1.Node.Profile:output_type -> ztos.v1.ProfileChunk
+	50, // [50:71] is the sub-list for method output_type
+	29, // [29:50] is the sub-list for method input_type
+	29, // [29:29] is the sub-list for extension type_name
+	29, // [29:29] is the sub-list for extension extendee
+	0,  // [0:29] is the sub-list for field type_name
 }
 
 func init() { file_ztos_v1_node_proto_init() }
@@ -4755,15 +4848,15 @@ func file_ztos_v1_node_proto_init() {
 	if File_ztos_v1_node_proto != nil {
 		return
 	}
-	file_ztos_v1_node_proto_msgTypes[27].OneofWrappers = []any{}
-	file_ztos_v1_node_proto_msgTypes[31].OneofWrappers = []any{}
+	file_ztos_v1_node_proto_msgTypes[28].OneofWrappers = []any{}
+	file_ztos_v1_node_proto_msgTypes[32].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_ztos_v1_node_proto_rawDesc), len(file_ztos_v1_node_proto_rawDesc)),
 			NumEnums:      2,
-			NumMessages:   64,
+			NumMessages:   65,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -52,6 +52,13 @@ func (a *app) showStatus() *cobra.Command {
 		t.add("uptime", ago(n.Uptime))
 		t.add("configuration", fmt.Sprintf("generation %d, for %s, from %s", n.Generation, ago(n.ConfigAge), n.ConfigFile))
 		t.add("underlay", "GSO "+yes(n.GSO)+", GRO "+yes(n.GRO))
+		for _, d := range n.Devices {
+			s := fmt.Sprintf("AF_XDP (%s), %d next hops", d.Detail, d.Hops)
+			if d.Note != "" {
+				s = d.Note
+			}
+			t.add("underlay "+d.Name, s)
+		}
 		for _, w := range n.Workers {
 			s := "ok"
 			if w.Faults > 0 {

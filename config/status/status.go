@@ -21,7 +21,21 @@ type Node struct {
 	ConfigFile string          `json:"configFile"` // what Reload reads
 	GSO        bool            `json:"gso"`        // UDP_SEGMENT is in use
 	GRO        bool            `json:"gro"`        // UDP_GRO is in use
+	Devices    []Device        `json:"devices"`    // of the underlay, that are to go by AF_XDP
 	Workers    []Worker        `json:"workers"`    // by name
+}
+
+// DriverUDP is the driver of an underlay device that goes by UDP sockets.
+const DriverUDP = "udp"
+
+// Device is a network device of the underlay. Devices come in the configuration's
+// order.
+type Device struct {
+	Name   string `json:"name"`
+	Driver string `json:"driver"` // in use: afxdp or udp
+	Note   string `json:"note"`   // one sentence when that is udp, and why; else empty
+	Detail string `json:"detail"` // one line for people: driver, how the program runs
+	Hops   int    `json:"hops"`   // destinations that frames are sent to
 }
 
 // Worker is one forwarding thread.

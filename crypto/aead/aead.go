@@ -52,15 +52,22 @@ type AEAD interface {
 	// OpenBatch opens every op, in any order, and sets OK of each. A message
 	// that does not verify has no effect on the others.
 	OpenBatch(ops []Op)
+	// Wipe overwrites the key, expanded or not, where the implementation is
+	// ours or x/crypto's, and lets go of it elsewhere: crypto/cipher's AES-GCM
+	// leaves it to the garbage collector. No call may be running; later ones
+	// fail. Any number of times.
+	Wipe()
 }
 
 // serial is an AEAD that works a batch in order.
-type serial struct{ c cipher.AEAD }
+type serial struct {
+	c   cipher.AEAD    // nil after Wipe
+	key *[keySize]byte // the key that c keeps, where it can be reached
+}
 
 // NewGCM returns AES-GCM (NIST SP 800-38D) with 12-byte nonces and 16-byte
 // tags. key is 16 or 32 bytes and may be wiped afterwards; the expanded key
-// lives until the garbage collector takes it, or until Wipe where the AEAD has
-// that method.
+// lives until Wipe.
 func NewGCM(key []byte) (AEAD, error) {
 	if len(key) != 16 && len(key) != 32 {
 		return nil, fmt.Errorf("aead: AES-GCM key of %d bytes, want 16 or 32", len(key))
@@ -82,7 +89,15 @@ func newGCMPortable(key []byte) (AEAD, error) {
 	if err != nil {
 		return nil, fmt.Errorf("aead: %w", err)
 	}
-	return &serial{c}, nil
+	return &serial{c: c}, nil
+}
+
+// Wipe implements AEAD.
+func (s *serial) Wipe() {
+	if s.key != nil {
+		clear(s.key[:])
+	}
+	s.c, s.key = nil, nil
 }
 
 // Seal implements AEAD.
@@ -90,7 +105,7 @@ func newGCMPortable(key []byte) (AEAD, error) {
 // Hot path: no allocation (TestNoAllocs).
 func (s *serial) Seal(dst, nonce, in, aad []byte) bool {
 	n := len(in) + TagSize
-	if len(dst) < n || len(nonce) != NonceSize {
+	if len(dst) < n || len(nonce) != NonceSize || s.c == nil {
 		return false
 	}
 	// The capacity is cut so that neither implementation can reach the bytes
@@ -104,7 +119,7 @@ func (s *serial) Seal(dst, nonce, in, aad []byte) bool {
 // Hot path: no allocation (TestNoAllocs).
 func (s *serial) Open(dst, nonce, in, aad []byte) bool {
 	n := len(in) - TagSize
-	if n < 0 || len(dst) < n || len(nonce) != NonceSize {
+	if n < 0 || len(dst) < n || len(nonce) != NonceSize || s.c == nil {
 		return false
 	}
 	_, err := s.c.Open(dst[:0:n], nonce, in, aad)

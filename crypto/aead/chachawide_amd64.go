@@ -19,6 +19,13 @@ type wide struct {
 	key      [8]uint32
 	portable AEAD // for what is too small or too large
 	always   bool // nothing is too small: for tests
+	wiped    bool
+}
+
+// Wipe implements AEAD.
+func (w *wide) Wipe() {
+	w.key, w.wiped = [8]uint32{}, true
+	w.portable.Wipe()
 }
 
 // newChaChaWide returns the wide implementation; portable is one with the same
@@ -118,9 +125,13 @@ const (
 )
 
 // pays reports whether the first ops, as many as are worked together, are faster
-// wide than message by message; fixed is wideSeal or wideOpen.
+// wide than message by message; fixed is wideSeal or wideOpen. After Wipe nothing
+// is.
 func (w *wide) pays(ops []Op, fixed int) bool {
 	n := min(len(ops), wideMessages)
+	if w.wiped {
+		return false // the portable one fails
+	}
 	if w.always || n >= 4 {
 		return true
 	}

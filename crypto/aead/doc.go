@@ -21,6 +21,9 @@
 // Nonces. Nothing here detects a nonce that is used twice with one key. Whoever
 // numbers messages (package macsec, package wireguard) guarantees that.
 //
+// Keys. An AEAD keeps its key until Wipe, whose caller knows that nobody uses it
+// any more; package control wipes those of sessions and associations that ended.
+//
 // FIPS. With GODEBUG=fips140=only NewGCM returns an error, because caller
 // nonces are not approved there, and so does NewChaCha20Poly1305; with
 // fips140=on both work.

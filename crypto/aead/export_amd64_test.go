@@ -1,5 +1,7 @@
 package aead
 
+import "unsafe"
+
 // GCMSealAt and GCMOpenAt let the counter of a wide implementation start
 // anywhere: ctr is the counter of the tag's mask, which is 1 otherwise.
 func GCMSealAt(a AEAD, dst, nonce []byte, ctr uint32, in, aad []byte) bool {
@@ -58,4 +60,15 @@ func AlwaysWide(key []byte) (AEAD, error) {
 		w.always = true
 	}
 	return a, err
+}
+
+// keptWide is Kept for the wide implementations.
+func keptWide(a AEAD) [][]byte {
+	switch a := a.(type) {
+	case *wide:
+		return append(Kept(a.portable), unsafe.Slice((*byte)(unsafe.Pointer(&a.key)), unsafe.Sizeof(a.key)))
+	case *gcmWide:
+		return [][]byte{unsafe.Slice((*byte)(unsafe.Pointer(a)), unsafe.Sizeof(*a))}
+	}
+	return nil
 }

@@ -12,3 +12,14 @@ func Wide() bool { return chachaWideUsable }
 
 // Portable returns the implementation that every platform has.
 func Portable(key []byte) (AEAD, error) { return newChaChaPortable(key) }
+
+// Kept returns the memory in which a keeps its key, as far as it can be reached.
+func Kept(a AEAD) [][]byte {
+	if s, ok := a.(*serial); ok {
+		if s.key == nil {
+			return nil
+		}
+		return [][]byte{s.key[:]}
+	}
+	return keptWide(a)
+}

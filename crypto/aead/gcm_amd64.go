@@ -46,7 +46,7 @@ func newGCMWide(key []byte) AEAD {
 	return g
 }
 
-// Wipe zeroes the expanded key. No call may be running; later ones fail.
+// Wipe implements AEAD.
 func (g *gcmWide) Wipe() { *g = gcmWide{} }
 
 // firstCounter is the counter of the block that masks the tag, for nonces of 12

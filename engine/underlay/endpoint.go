@@ -22,6 +22,14 @@ type Endpoint struct {
 // A zone may be an interface's name, as the calling thread's namespace has it,
 // or its index in decimal.
 func NewEndpoint(addr netip.AddrPort) *Endpoint {
+	e := new(Endpoint)
+	e.Set(addr)
+	return e
+}
+
+// Set makes e, which nobody else has yet, the endpoint of addr as NewEndpoint
+// does. Without a zone it does not allocate.
+func (e *Endpoint) Set(addr netip.AddrPort) {
 	ip := addr.Addr().Unmap()
 	scope := uint64(0)
 	if zone := ip.Zone(); zone != "" {
@@ -33,7 +41,7 @@ func NewEndpoint(addr netip.AddrPort) *Endpoint {
 		}
 		ip = ip.WithZone(strconv.FormatUint(scope, 10))
 	}
-	e := &Endpoint{addr: netip.AddrPortFrom(ip, addr.Port())}
+	*e = Endpoint{addr: netip.AddrPortFrom(ip, addr.Port())}
 	e.sa6.Family = unix.AF_INET6
 	e.sa6.Addr = ip.As16()
 	e.sa6.Scope_id = uint32(scope)
@@ -42,6 +50,18 @@ func NewEndpoint(addr netip.AddrPort) *Endpoint {
 		e.sa4.Family = unix.AF_INET
 		e.sa4.Addr = ip.As4()
 		putPort(&e.sa4.Port, addr.Port())
+	}
+}
+
+// Reuse is NewEndpoint that fills spare, an Endpoint that nobody else has yet,
+// unless that is nil. It is what wireguard.Config.Sock wants.
+func Reuse(spare any, addr netip.AddrPort) any {
+	e, _ := spare.(*Endpoint)
+	if e == nil {
+		e = new(Endpoint)
+	}
+	if addr.IsValid() {
+		e.Set(addr)
 	}
 	return e
 }

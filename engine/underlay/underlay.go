@@ -103,4 +103,16 @@ type Status struct {
 	Truncated   uint64   // datagrams larger than a buffer
 	Dropped     uint64   // datagrams the kernel had no room for, modulo 2^32 a socket
 	LastError   string   // the last reason for which a datagram was not sent; empty when none
+	Devices     []Device // that datagrams go by without sockets, or should; package xdp
+}
+
+// Device is a network device by AF_XDP under the underlay.
+type Device struct {
+	Name      string
+	On        bool   // datagrams go by AF_XDP
+	Why       string // one plain sentence why not; empty when On
+	Detail    string // one line for people: the driver, and how the program runs
+	Hops      int    // destinations that frames are sent to
+	Dropped   uint64 // frames for which the kernel found no room in a ring
+	Malformed uint64 // frames that were no whole datagram
 }

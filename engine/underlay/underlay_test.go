@@ -453,3 +453,22 @@ func TestModel(t *testing.T) {
 		}
 	}
 }
+
+// TestReuse: a spare endpoint is filled, without an allocation and with nothing
+// left of what it was.
+func TestReuse(t *testing.T) {
+	six, four := netip.MustParseAddrPort("[2001:db8::1]:7"), netip.MustParseAddrPort("[::ffff:192.0.2.1]:8")
+	spare := underlay.Reuse(nil, netip.AddrPort{})
+	for _, a := range []netip.AddrPort{four, six} {
+		got := underlay.Reuse(spare, a)
+		if got != spare || *got.(*underlay.Endpoint) != *underlay.NewEndpoint(a) {
+			t.Errorf("%v: %+v, want %+v", a, got, underlay.NewEndpoint(a))
+		}
+	}
+	if n := testing.AllocsPerRun(10, func() { underlay.Reuse(spare, four) }); n != 0 {
+		t.Errorf("%v allocations", n)
+	}
+	if got := underlay.Reuse(nil, six); *got.(*underlay.Endpoint) != *underlay.NewEndpoint(six) {
+		t.Errorf("without a spare: %+v", got)
+	}
+}

@@ -60,7 +60,7 @@ var apart = []string{"ipxe", "image", "deploy"}
 var fences = map[string][]string{
 	"github.com/osrg/gobgp":           {"bgp"},
 	"github.com/vishvananda/netlink":  {"lab/netplumb", "fabric/hostnet"},
-	"github.com/cilium/ebpf":          {"engine/port/afxdp", "engine/underlay/afxdp"},
+	"github.com/cilium/ebpf":          {"engine/port/afxdp"},
 	"gvisor.dev/gvisor":               {"fabric/hoststack"},
 	"github.com/gopacket/gopacket":    {"cmd/ztosctl", "e2e", "perf"},
 	"golang.zx2c4.com/wireguard":      {"wireguard", "perf/peers", "e2e"},

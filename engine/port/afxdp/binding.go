@@ -20,6 +20,7 @@ type binding struct {
 	queues  int
 
 	xsks    *ebpf.Map
+	addrs   *ebpf.Map // nil without a filter
 	program *ebpf.Program
 	link    link.Link
 	sockets []*socket
@@ -70,6 +71,14 @@ func survey(dev *netdev.Device, cfg *Config, index int) (p plan, err error) {
 		return p, nil
 	}
 	p.generic = !f.Native
+	if cfg.Filter != nil {
+		// What it takes needs neither tags nor checksums. Of a software
+		// device the generic hook would see super-frames.
+		if p.generic && (cfg.Attach == Native || bus == "") {
+			return p, ErrNoXDP
+		}
+		return p, nil
+	}
 	p.hints.tags = f.Tags && f.Native
 	p.hints.csum = p.driver == "veth"
 	switch {
@@ -93,7 +102,7 @@ func bind(dev *netdev.Device, cfg *Config, index int) (b *binding, err error) {
 	}
 	b = &binding{index: index, generic: p.generic, driver: p.driver, hints: p.hints, queues: p.queues}
 	err = dev.InNamespace(func() error {
-		if err := b.attach(); err != nil {
+		if err := b.attach(cfg.Filter); err != nil {
 			return err
 		}
 		return b.open(cfg, p.zeroCopy)
@@ -106,14 +115,19 @@ func bind(dev *netdev.Device, cfg *Config, index int) (b *binding, err error) {
 }
 
 // attach loads the program and puts it on the device.
-func (b *binding) attach() (err error) {
+func (b *binding) attach(f *Filter) (err error) {
 	b.xsks, err = ebpf.NewMap(&ebpf.MapSpec{
 		Name: "ztos_sockets", Type: ebpf.XSKMap, KeySize: 4, ValueSize: 4, MaxEntries: uint32(b.queues),
 	})
 	if err != nil {
 		return fmt.Errorf("socket map: %w", err)
 	}
-	if b.program, err = newProgram(b.index, b.xsks, b.hints, b.generic); err != nil {
+	if f == nil {
+		b.program, err = newProgram(b.index, b.xsks, b.hints, b.generic)
+	} else if b.addrs, err = newAddrs(); err == nil {
+		b.program, err = newFilter(f, b.xsks, b.addrs)
+	}
+	if err != nil {
 		return err
 	}
 	mode := link.XDPDriverMode
@@ -172,6 +186,9 @@ func (b *binding) close() {
 	}
 	if b.xsks != nil {
 		b.xsks.Close()
+	}
+	if b.addrs != nil {
+		b.addrs.Close()
 	}
 	for _, s := range b.sockets {
 		s.close()

@@ -3,6 +3,7 @@ package afxdp
 import (
 	"errors"
 	"fmt"
+	"net/netip"
 	"sync"
 	"sync/atomic"
 
@@ -38,6 +39,13 @@ type Config struct {
 	Own         bool // the device is the engine's: SetMTU may change it
 	NoPromisc   bool // leave the device's unicast filter alone
 	AllowAbsent bool // Open succeeds without the device and waits for it
+
+	// Filter leaves frames to the kernel; nil takes all.
+	Filter *Filter
+	// Patient lets Open succeed with an obstacle too: the port is down and says
+	// why. It looks again when the device is another or has another MTU, and
+	// at each Reopen.
+	Patient bool
 }
 
 // Port is one device. Any goroutine.
@@ -54,6 +62,8 @@ type Port struct {
 	obstacle error      // why not, when the device is there
 	tx       map[*Tx]struct{}
 	serial   int // of the next Tx
+	addrs    []netip.Addr
+	tried    [2]int // index and MTU of the device that obstacle is about
 	closed   bool
 }
 
@@ -70,6 +80,12 @@ func Open(cfg Config) (*Port, error) {
 	if cfg.Queues == 0 {
 		cfg.Queues = 1
 	}
+	if f := cfg.Filter; f != nil {
+		if len(f.Ports) == 0 || len(f.Ports) > maxFilterPorts {
+			return nil, fmt.Errorf("afxdp: %s: filter of %d UDP ports, want 1 to %d", cfg.Name, len(f.Ports), maxFilterPorts)
+		}
+		cfg.NoPromisc = true
+	}
 	dev, err := netdev.Open(cfg.Device)
 	if err != nil {
 		return nil, fmt.Errorf("afxdp: %s: %w", cfg.Name, explain(err))
@@ -83,7 +99,7 @@ func Open(cfg Config) (*Port, error) {
 		}
 		p.rx = append(p.rx, r)
 	}
-	if err := p.Reopen(); err != nil && !(cfg.AllowAbsent && errors.Is(err, unix.ENODEV)) {
+	if err := p.Reopen(); err != nil && !(cfg.AllowAbsent && errors.Is(err, unix.ENODEV)) && !(cfg.Patient && IsObstacle(err)) {
 		p.Close()
 		return nil, err
 	}
@@ -170,6 +186,9 @@ func (p *Port) heal() (up bool) {
 	}
 	mtu := p.dev.MTU()
 	p.mtu.Store(int64(mtu))
+	if p.cfg.Patient && p.bound == nil && p.obstacle != nil && p.tried == [2]int{index, mtu} {
+		return false
+	}
 	if p.bound == nil || p.bound.index != index || mtu > MaxMTU || p.stale.Load() {
 		if p.reopenLocked(index) != nil {
 			return false
@@ -205,12 +224,16 @@ func (p *Port) reopenLocked(index int) error {
 	p.obstacle = nil
 	if err != nil {
 		if IsObstacle(err) {
-			p.obstacle = err
+			p.obstacle, p.tried = err, [2]int{index, p.dev.MTU()}
 		}
 		return fmt.Errorf("afxdp: %s: %w", p.cfg.Name, err)
 	}
 	p.mtu.Store(int64(p.dev.MTU()))
 	p.bound = b
+	if err := p.putAddrsLocked(); err != nil {
+		p.dropLocked()
+		return err
+	}
 	for t := range p.tx {
 		t.sock.Store(b.sockets[t.serial%len(b.sockets)])
 	}
