@@ -18,6 +18,7 @@ func (n *Node) cross(out *Faults) {
 	n.crossVRFs(c, reach)
 	n.crossBGP(c)
 	n.crossAnnounced(c)
+	n.crossSuppress(c)
 }
 
 // crossRoles refuses sections that no role of the node uses, and roles without

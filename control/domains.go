@@ -71,6 +71,7 @@ func (n *Node) prepareDomains(p *plan, cfg *config.Node, keys *keyring, t *fabri
 	for vni := range n.domains {
 		if p.domains[vni] == nil {
 			p.finish = append(p.finish, func() { n.learner.RemoveDomain(vni) })
+			p.commit = append(p.commit, func() { n.proxy.RemoveDomain(vni) })
 		}
 	}
 	for name, old := range n.ports {
@@ -111,6 +112,7 @@ func (n *Node) prepareDomain(p *plan, cfg *config.Node, keys *keyring, t *fabric
 	} else { // only its keys changed
 		d.domain.IRB = old.domain.IRB
 	}
+	n.prepareProxy(p, cfg.Self.Address, d)
 	if err != nil {
 		return nil, routingFault(path, err)
 	}
@@ -142,7 +144,7 @@ func (n *Node) prepareDomain(p *plan, cfg *config.Node, keys *keyring, t *fabric
 		}
 	}
 	b.VTEPs, b.Known = floodIDs(bd.VTEPs, n.found(bd), d.domain.Adjacencies)
-	learn.Statics = n.statics(bd)
+	learn.Statics = n.statics(bd, cfg.Self.Address)
 	if d.domain.BD, err = l2.NewBD(b); err != nil {
 		return nil, config.Faults{{Path: path, Problem: err.Error()}}
 	}
@@ -298,7 +300,7 @@ func stormLimits(cfg *config.Node, bd *config.BridgeDomain) l2.StormLimits {
 	}
 }
 
-func (n *Node) statics(bd *config.BridgeDomain) (out []l2.Static) {
+func (n *Node) statics(bd *config.BridgeDomain, self netip.Addr) (out []l2.Static) {
 	for _, s := range bd.StaticMACs {
 		dest := l2.Remote(handle(n.ids.vteps, vtepKey{bd.VNI, s.VTEP}))
 		if s.Port != "" {
@@ -308,6 +310,9 @@ func (n *Node) statics(bd *config.BridgeDomain) (out []l2.Static) {
 	}
 	if bd.Gateway != nil {
 		out = append(out, l2.Static{MAC: bd.Gateway.MAC, Dest: l2.Gateway})
+	}
+	if bd.Suppress {
+		out = append(out, l2.Static{MAC: proxyMAC(self), Dest: l2.Gateway})
 	}
 	return out
 }
@@ -336,6 +341,7 @@ func (n *Node) learn() {
 // noteLearned tells the log and EVPN what the learner did.
 func (n *Node) noteLearned() {
 	changes := n.learner.TakeChanges()
+	n.followMACs(changes)
 	if n.overlay != nil {
 		n.overlay.Learned(changes)
 	}

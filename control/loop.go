@@ -47,7 +47,9 @@ func (n *Node) loop() {
 		n.mu.Lock()
 		next := n.protocol()
 		n.learn()
+		next = n.proxyWork(next)
 		outcome, next := n.syncOverlay(next)
+		n.publishProxy()
 		if at := n.neighbourWork(); at != 0 {
 			next = min(next, max(time.Duration(at-n.now()), time.Millisecond))
 		}

@@ -440,6 +440,9 @@ func (g *UnderlayIn) bridgeOut(f *pkt.Frame) counter.Reason {
 		g.out.push(out, f)
 		return counter.None
 	case l2.ToGateway:
+		if dom.forProxy(f) {
+			return counter.NoDestination // it asks hosts of this leaf only
+		}
 		return g.irb.toGateway(dom, f)
 	case l2.Flood:
 		// Only what nobody else answers: a remote host's own leaf has learned

@@ -3,6 +3,7 @@ package server
 import (
 	"context"
 	"iter"
+	"net/netip"
 
 	"github.com/ztos/ztos/config/status"
 	"github.com/ztos/ztos/engine/table"
@@ -45,6 +46,8 @@ type Backend interface {
 	// ReleaseDuplicate ends the quarantine of a MAC and reports whether it was in
 	// one.
 	ReleaseDuplicate(vni table.VNI, mac table.MAC) bool
+	// ReleaseAddress is ReleaseDuplicate for an address.
+	ReleaseAddress(vni table.VNI, ip netip.Addr) bool
 
 	// Apply makes document, YAML, the configuration in force, all or nothing,
 	// and returns its generation. With dryRun it only checks, key files too,

@@ -38,9 +38,9 @@ type EVPNClient interface {
 	GetEVPN(ctx context.Context, in *GetEVPNRequest, opts ...grpc.CallOption) (*GetEVPNResponse, error)
 	// The last moves, duplicates and releases, the oldest first.
 	ListMoves(ctx context.Context, in *ListMovesRequest, opts ...grpc.CallOption) (*ListMovesResponse, error)
-	// MACs in quarantine.
+	// MACs in quarantine, then addresses.
 	ListDuplicates(ctx context.Context, in *ListDuplicatesRequest, opts ...grpc.CallOption) (*ListDuplicatesResponse, error)
-	// Ends the quarantine of a MAC. NOT_FOUND when it is in none.
+	// Ends the quarantine of a MAC or an address. NOT_FOUND when it is in none.
 	ReleaseDuplicate(ctx context.Context, in *ReleaseDuplicateRequest, opts ...grpc.CallOption) (*ReleaseDuplicateResponse, error)
 }
 
@@ -110,9 +110,9 @@ type EVPNServer interface {
 	GetEVPN(context.Context, *GetEVPNRequest) (*GetEVPNResponse, error)
 	// The last moves, duplicates and releases, the oldest first.
 	ListMoves(context.Context, *ListMovesRequest) (*ListMovesResponse, error)
-	// MACs in quarantine.
+	// MACs in quarantine, then addresses.
 	ListDuplicates(context.Context, *ListDuplicatesRequest) (*ListDuplicatesResponse, error)
-	// Ends the quarantine of a MAC. NOT_FOUND when it is in none.
+	// Ends the quarantine of a MAC or an address. NOT_FOUND when it is in none.
 	ReleaseDuplicate(context.Context, *ReleaseDuplicateRequest) (*ReleaseDuplicateResponse, error)
 	mustEmbedUnimplementedEVPNServer()
 }

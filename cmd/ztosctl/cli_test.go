@@ -172,7 +172,7 @@ ztosctl: ` + bad + `:2: node.address: no address; give an IPv4 or IPv6 address` 
 		{"fdb flush --all --vni 5", exitUsage, "ztosctl: say which: --vni, --mac, --port, or --all alone; see 'ztosctl fdb flush --help'\n"},
 		{"evpn", exitUsage, "ztosctl: ztosctl evpn: say what: release; see 'ztosctl evpn --help'\n"},
 		{"evpn release 0 02:00:00:00:00:01", exitUsage, "ztosctl: VNI \"0\": want 1 to 16777215; see 'ztosctl evpn release --help'\n"},
-		{"evpn release 10100 zz", exitUsage, "ztosctl: MAC \"zz\": want six octets, as 02:00:00:00:00:01; see 'ztosctl evpn release --help'\n"},
+		{"evpn release 10100 zz", exitUsage, "ztosctl: \"zz\": want an IP address, or a MAC of six octets, as 02:00:00:00:00:01; see 'ztosctl evpn release --help'\n"},
 		{"evpn release 10100 01:00:5e:00:00:01", exitRefused, "ztosctl: mac: 01:00:5e:00:00:01 is a group address\n"},
 		{"evpn release 10100 02:00:00:00:00:99", exitFailure, "ztosctl: VNI 10100, MAC 02:00:00:00:00:99 in quarantine: not found\n"},
 		{"capture", exitUsage, "ztosctl: --stage is missing: one of " + strings.Join(trace.StageNames(), ", ") + "; see 'ztosctl capture --help'\n"},

@@ -35,6 +35,7 @@ func (o *Overlay) Apply() Outcome {
 	}
 	o.bar()
 	o.flood(c.Floods)
+	o.tellNeighbours(c.Neighbours)
 	for i := range c.Routes {
 		if c.Routes[i].Withdraw {
 			o.counts.Withdrawn++

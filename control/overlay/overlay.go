@@ -41,6 +41,8 @@ type Overlay struct {
 	floods map[table.VNI][]netip.Addr // as handed to Tables
 	member map[evpn.Member]bool       // spine: granted memberships
 
+	neighbours Neighbours // nil: nobody follows
+
 	counts   Counts
 	moves    history[evpn.Event] // moves, duplicates, releases
 	refusals refusals
@@ -72,6 +74,7 @@ type Counts struct {
 	Refused      uint64 // routes of peers that were ignored
 	Moves        uint64
 	Duplicates   uint64
+	DuplicateIPs uint64
 	Released     uint64
 	Conflicts    uint64 // somebody claims a MAC that may not move
 	Floods       uint64 // flood lists published

@@ -87,8 +87,8 @@ func (b *Bench) movesOf(ctx context.Context, leaf string, vni table.VNI, mac tab
 func moveLine(text string, m *shownMove) string {
 	want := []string{"moved", strconv.Itoa(int(m.VNI)), m.MAC, orHere(m.From), orHere(m.To)}
 	for line := range strings.Lines(text) {
-		f := strings.Fields(line) // AGO WHAT VNI MAC FROM TO [PORT] SEQ
-		if len(f) >= 7 && slices.Equal(f[1:6], want) && f[len(f)-1] == strconv.Itoa(int(m.Seq)) {
+		f := strings.Fields(line) // AGO WHAT VNI MAC FROM TO PORT SEQ ADDRESS
+		if len(f) == 9 && slices.Equal(f[1:6], want) && f[7] == strconv.Itoa(int(m.Seq)) {
 			return strings.TrimSpace(line)
 		}
 	}

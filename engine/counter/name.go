@@ -25,6 +25,7 @@ var reasonTexts = [NumReasons]reasonText{
 	MACQuarantined:      {"mac-quarantined", "the source MAC is a duplicate, and this is the newcomer"},
 	NoDestination:       {"no-destination", "flood list and ports are empty"},
 	FDBDrop:             {"fdb-drop", "the FDB says drop (blackhole entry)"},
+	ProxyUnknown:        {"proxy-unknown", "asks by ARP or ND for an address that nobody announced, where that is not flooded"},
 	OversizedICMPSent:   {"oversized-icmp-sent", "larger than the tenant MTU; sender was told by ICMP"},
 	OversizedNoICMP:     {"oversized-no-icmp", "larger than the tenant MTU; nobody could be told"},
 	SegmentFailed:       {"segment-failed", "a super-frame that can't be cut into segments"},

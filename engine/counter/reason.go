@@ -29,6 +29,7 @@ const (
 	MACQuarantined    // the source MAC is a duplicate, and this is the newcomer
 	NoDestination     // flood list and ports are empty
 	FDBDrop           // the FDB says drop (blackhole entry)
+	ProxyUnknown      // asks by ARP or ND for an address that nobody announced, where that is not flooded
 
 	// Size.
 	OversizedICMPSent // larger than the tenant MTU; sender was told by ICMP

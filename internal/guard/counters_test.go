@@ -51,6 +51,7 @@ var advice = map[counter.Reason]string{
 	counter.MACQuarantined:      "Two hosts use one MAC. Find the newcomer with `ztosctl show duplicates`, end the cause, then `ztosctl evpn release`.",
 	counter.NoDestination:       "Configure `vteps`, or look whether all ports are down.",
 	counter.FDBDrop:             "Configured.",
+	counter.ProxyUnknown:        "Configured, by `suppress-unknown: drop`. The host asked for is down, or has never spoken: `ztosctl show arp`.",
 	counter.OversizedICMPSent:   "Nothing if it stays small: the sender learns. Otherwise lower the tenant's MTU; see `ztosctl show mtu`.",
 	counter.OversizedNoICMP:     "Lower the tenant's MTU to what `ztosctl show mtu` says.",
 	counter.SegmentFailed:       "A tenant's driver hands over broken super-frames: turn its offloads off, report it.",
