@@ -46,6 +46,15 @@ func (c *Client) Duplicates(ctx context.Context) ([]status.Duplicate, error) {
 	return collect(m.GetDuplicates(), convert.FromDuplicate)
 }
 
+// Explain says where a MAC or an address is.
+func (c *Client) Explain(ctx context.Context, q status.ExplainQuery) (status.Explanation, error) {
+	m, err := c.evpn.Explain(ctx, convert.ExplainQuery(q))
+	if err != nil {
+		return status.Explanation{}, c.fail(err)
+	}
+	return convert.FromExplanation(m)
+}
+
 // ReleaseAddress ends the quarantine of an address.
 func (c *Client) ReleaseAddress(ctx context.Context, vni table.VNI, ip netip.Addr) error {
 	_, err := c.evpn.ReleaseDuplicate(ctx, &pb.ReleaseDuplicateRequest{Vni: uint32(vni), Address: ip.String()})

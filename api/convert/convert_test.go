@@ -172,6 +172,7 @@ func TestRoundTrip(t *testing.T) {
 	roundTrip(t, byPtr(convert.BGP), convert.FromBGP)
 	roundTrip(t, byPtr(convert.EVPN), convert.FromEVPN)
 	roundTrip(t, convert.Move, convert.FromMove)
+	roundTrip(t, convert.Explanation, convert.FromExplanation)
 	roundTrip(t, convert.Duplicate, convert.FromDuplicate)
 	roundTrip(t, convert.SA, convert.FromSA)
 	roundTrip(t, convert.TraceRequest, convert.FromTraceRequest)

@@ -70,6 +70,32 @@ func (n *Node) Duplicates() []status.Duplicate {
 	return slices.Clone(n.quarantine)
 }
 
+// Explain implements server.Backend: the MAC 02:00:00:00:00:01 is behind leaf2, where
+// 10.1.0.2 is its address; all else is nowhere.
+func (n *Node) Explain(q status.ExplainQuery) status.Explanation {
+	leaf2 := netip.MustParseAddr("10.255.0.2")
+	if q.MAC != 0x020000000001 && q.Address != netip.MustParseAddr("10.1.0.2") || q.VNI != 0 && q.VNI != 10100 {
+		return status.Explanation{Why: "no host here has it, and nobody announces it"}
+	}
+	p := status.Place{
+		VNI: 10100, Name: "red", MAC: 0x020000000001, Address: q.Address, Kind: "vtep", VTEP: leaf2, Source: "evpn",
+		Routes: []status.ExplainedRoute{
+			{RD: "10.255.0.2:10100", MAC: 0x020000000001, NextHop: leaf2, Label: 10100, Seq: 3, RTs: []string{"65000:10100"},
+				From: netip.MustParseAddr("10.255.0.101"), Best: true, Used: true},
+			{RD: "10.255.0.2:10100", MAC: 0x020000000001, NextHop: leaf2, Label: 10100, Seq: 3, RTs: []string{"65000:10100"},
+				From: netip.MustParseAddr("10.255.0.102")},
+		},
+		Keys: &status.ExplainedKeys{
+			Cipher: config.GCMAES256, TxSCI: config.SCI{0x0a, 7: 1}, TxSA: "0", RxSCs: []string{"0a00000000020001 AN 0 1"},
+			Peers: []status.KeyPeer{
+				{Name: "spine1", Carrier: config.CarrierWireGuard, PublicKey: config.PublicKey{1, 2, 3}, Endpoint: netip.MustParseAddrPort("192.0.2.1:51820"), Usable: true},
+				{Name: "spine2", Carrier: config.CarrierWireGuard, PublicKey: config.PublicKey{4, 5, 6}},
+			},
+		},
+	}
+	return status.Explanation{Places: []status.Place{p}}
+}
+
 // ReleaseAddress implements server.Backend.
 func (n *Node) ReleaseAddress(vni table.VNI, ip netip.Addr) bool {
 	n.mu.Lock()

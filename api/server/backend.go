@@ -43,6 +43,8 @@ type Backend interface {
 	EVPN() status.EVPN
 	Moves() []status.Move
 	Duplicates() []status.Duplicate
+	// Explain says where a MAC or an address is.
+	Explain(q status.ExplainQuery) status.Explanation
 	// ReleaseDuplicate ends the quarantine of a MAC and reports whether it was in
 	// one.
 	ReleaseDuplicate(vni table.VNI, mac table.MAC) bool

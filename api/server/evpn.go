@@ -45,6 +45,15 @@ func (s *evpnService) ListDuplicates(context.Context, *pb.ListDuplicatesRequest)
 	return m, nil
 }
 
+// Explain implements ztos.v1.
+func (s *evpnService) Explain(_ context.Context, q *pb.ExplainRequest) (*pb.ExplainResponse, error) {
+	query, err := convert.FromExplainQuery(q)
+	if err != nil {
+		return nil, err
+	}
+	return convert.Explanation(s.b.Explain(query)), nil
+}
+
 // ReleaseDuplicate implements ztos.v1.
 func (s *evpnService) ReleaseDuplicate(_ context.Context, q *pb.ReleaseDuplicateRequest) (*pb.ReleaseDuplicateResponse, error) {
 	vni, mac, ip, err := convert.FromRelease(q)

@@ -1158,6 +1158,535 @@ func (*ReleaseDuplicateResponse) Descriptor() ([]byte, []int) {
 	return file_ztos_v1_evpn_proto_rawDescGZIP(), []int{16}
 }
 
+type ExplainRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Mac           string                 `protobuf:"bytes,1,opt,name=mac,proto3" json:"mac,omitempty"` // one of mac and address
+	Address       string                 `protobuf:"bytes,2,opt,name=address,proto3" json:"address,omitempty"`
+	Vni           uint32                 `protobuf:"varint,3,opt,name=vni,proto3" json:"vni,omitempty"` // 0: in any bridge domain
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ExplainRequest) Reset() {
+	*x = ExplainRequest{}
+	mi := &file_ztos_v1_evpn_proto_msgTypes[17]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ExplainRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ExplainRequest) ProtoMessage() {}
+
+func (x *ExplainRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_ztos_v1_evpn_proto_msgTypes[17]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ExplainRequest.ProtoReflect.Descriptor instead.
+func (*ExplainRequest) Descriptor() ([]byte, []int) {
+	return file_ztos_v1_evpn_proto_rawDescGZIP(), []int{17}
+}
+
+func (x *ExplainRequest) GetMac() string {
+	if x != nil {
+		return x.Mac
+	}
+	return ""
+}
+
+func (x *ExplainRequest) GetAddress() string {
+	if x != nil {
+		return x.Address
+	}
+	return ""
+}
+
+func (x *ExplainRequest) GetVni() uint32 {
+	if x != nil {
+		return x.Vni
+	}
+	return 0
+}
+
+type ExplainResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Places        []*Place               `protobuf:"bytes,1,rep,name=places,proto3" json:"places,omitempty"`
+	Why           string                 `protobuf:"bytes,2,opt,name=why,proto3" json:"why,omitempty"` // why there is no place
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ExplainResponse) Reset() {
+	*x = ExplainResponse{}
+	mi := &file_ztos_v1_evpn_proto_msgTypes[18]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ExplainResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ExplainResponse) ProtoMessage() {}
+
+func (x *ExplainResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_ztos_v1_evpn_proto_msgTypes[18]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ExplainResponse.ProtoReflect.Descriptor instead.
+func (*ExplainResponse) Descriptor() ([]byte, []int) {
+	return file_ztos_v1_evpn_proto_rawDescGZIP(), []int{18}
+}
+
+func (x *ExplainResponse) GetPlaces() []*Place {
+	if x != nil {
+		return x.Places
+	}
+	return nil
+}
+
+func (x *ExplainResponse) GetWhy() string {
+	if x != nil {
+		return x.Why
+	}
+	return ""
+}
+
+type Place struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Vni           uint32                 `protobuf:"varint,1,opt,name=vni,proto3" json:"vni,omitempty"`
+	Name          string                 `protobuf:"bytes,2,opt,name=name,proto3" json:"name,omitempty"`
+	Mac           string                 `protobuf:"bytes,3,opt,name=mac,proto3" json:"mac,omitempty"`
+	Address       string                 `protobuf:"bytes,4,opt,name=address,proto3" json:"address,omitempty"`
+	Kind          string                 `protobuf:"bytes,5,opt,name=kind,proto3" json:"kind,omitempty"` // port, vtep, gateway, blackhole or unknown
+	Port          string                 `protobuf:"bytes,6,opt,name=port,proto3" json:"port,omitempty"`
+	Vlan          uint32                 `protobuf:"varint,7,opt,name=vlan,proto3" json:"vlan,omitempty"`
+	Vtep          string                 `protobuf:"bytes,8,opt,name=vtep,proto3" json:"vtep,omitempty"`
+	Source        string                 `protobuf:"bytes,9,opt,name=source,proto3" json:"source,omitempty"` // learned, static or evpn
+	Why           string                 `protobuf:"bytes,10,opt,name=why,proto3" json:"why,omitempty"`      // why frames do not arrive there
+	Routes        []*ExplainedRoute      `protobuf:"bytes,11,rep,name=routes,proto3" json:"routes,omitempty"`
+	Keys          *ExplainedKeys         `protobuf:"bytes,12,opt,name=keys,proto3" json:"keys,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Place) Reset() {
+	*x = Place{}
+	mi := &file_ztos_v1_evpn_proto_msgTypes[19]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Place) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Place) ProtoMessage() {}
+
+func (x *Place) ProtoReflect() protoreflect.Message {
+	mi := &file_ztos_v1_evpn_proto_msgTypes[19]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Place.ProtoReflect.Descriptor instead.
+func (*Place) Descriptor() ([]byte, []int) {
+	return file_ztos_v1_evpn_proto_rawDescGZIP(), []int{19}
+}
+
+func (x *Place) GetVni() uint32 {
+	if x != nil {
+		return x.Vni
+	}
+	return 0
+}
+
+func (x *Place) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *Place) GetMac() string {
+	if x != nil {
+		return x.Mac
+	}
+	return ""
+}
+
+func (x *Place) GetAddress() string {
+	if x != nil {
+		return x.Address
+	}
+	return ""
+}
+
+func (x *Place) GetKind() string {
+	if x != nil {
+		return x.Kind
+	}
+	return ""
+}
+
+func (x *Place) GetPort() string {
+	if x != nil {
+		return x.Port
+	}
+	return ""
+}
+
+func (x *Place) GetVlan() uint32 {
+	if x != nil {
+		return x.Vlan
+	}
+	return 0
+}
+
+func (x *Place) GetVtep() string {
+	if x != nil {
+		return x.Vtep
+	}
+	return ""
+}
+
+func (x *Place) GetSource() string {
+	if x != nil {
+		return x.Source
+	}
+	return ""
+}
+
+func (x *Place) GetWhy() string {
+	if x != nil {
+		return x.Why
+	}
+	return ""
+}
+
+func (x *Place) GetRoutes() []*ExplainedRoute {
+	if x != nil {
+		return x.Routes
+	}
+	return nil
+}
+
+func (x *Place) GetKeys() *ExplainedKeys {
+	if x != nil {
+		return x.Keys
+	}
+	return nil
+}
+
+type ExplainedRoute struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Rd            string                 `protobuf:"bytes,1,opt,name=rd,proto3" json:"rd,omitempty"`
+	Mac           string                 `protobuf:"bytes,2,opt,name=mac,proto3" json:"mac,omitempty"`
+	Address       string                 `protobuf:"bytes,3,opt,name=address,proto3" json:"address,omitempty"`
+	NextHop       string                 `protobuf:"bytes,4,opt,name=next_hop,json=nextHop,proto3" json:"next_hop,omitempty"`
+	Label         uint32                 `protobuf:"varint,5,opt,name=label,proto3" json:"label,omitempty"`
+	Seq           uint32                 `protobuf:"varint,6,opt,name=seq,proto3" json:"seq,omitempty"`
+	Sticky        bool                   `protobuf:"varint,7,opt,name=sticky,proto3" json:"sticky,omitempty"`
+	Rts           []string               `protobuf:"bytes,8,rep,name=rts,proto3" json:"rts,omitempty"`
+	Own           bool                   `protobuf:"varint,9,opt,name=own,proto3" json:"own,omitempty"`
+	From          string                 `protobuf:"bytes,10,opt,name=from,proto3" json:"from,omitempty"`
+	Best          bool                   `protobuf:"varint,11,opt,name=best,proto3" json:"best,omitempty"`
+	Used          bool                   `protobuf:"varint,12,opt,name=used,proto3" json:"used,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ExplainedRoute) Reset() {
+	*x = ExplainedRoute{}
+	mi := &file_ztos_v1_evpn_proto_msgTypes[20]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ExplainedRoute) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ExplainedRoute) ProtoMessage() {}
+
+func (x *ExplainedRoute) ProtoReflect() protoreflect.Message {
+	mi := &file_ztos_v1_evpn_proto_msgTypes[20]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ExplainedRoute.ProtoReflect.Descriptor instead.
+func (*ExplainedRoute) Descriptor() ([]byte, []int) {
+	return file_ztos_v1_evpn_proto_rawDescGZIP(), []int{20}
+}
+
+func (x *ExplainedRoute) GetRd() string {
+	if x != nil {
+		return x.Rd
+	}
+	return ""
+}
+
+func (x *ExplainedRoute) GetMac() string {
+	if x != nil {
+		return x.Mac
+	}
+	return ""
+}
+
+func (x *ExplainedRoute) GetAddress() string {
+	if x != nil {
+		return x.Address
+	}
+	return ""
+}
+
+func (x *ExplainedRoute) GetNextHop() string {
+	if x != nil {
+		return x.NextHop
+	}
+	return ""
+}
+
+func (x *ExplainedRoute) GetLabel() uint32 {
+	if x != nil {
+		return x.Label
+	}
+	return 0
+}
+
+func (x *ExplainedRoute) GetSeq() uint32 {
+	if x != nil {
+		return x.Seq
+	}
+	return 0
+}
+
+func (x *ExplainedRoute) GetSticky() bool {
+	if x != nil {
+		return x.Sticky
+	}
+	return false
+}
+
+func (x *ExplainedRoute) GetRts() []string {
+	if x != nil {
+		return x.Rts
+	}
+	return nil
+}
+
+func (x *ExplainedRoute) GetOwn() bool {
+	if x != nil {
+		return x.Own
+	}
+	return false
+}
+
+func (x *ExplainedRoute) GetFrom() string {
+	if x != nil {
+		return x.From
+	}
+	return ""
+}
+
+func (x *ExplainedRoute) GetBest() bool {
+	if x != nil {
+		return x.Best
+	}
+	return false
+}
+
+func (x *ExplainedRoute) GetUsed() bool {
+	if x != nil {
+		return x.Used
+	}
+	return false
+}
+
+// Never a key itself.
+type ExplainedKeys struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Cipher        string                 `protobuf:"bytes,1,opt,name=cipher,proto3" json:"cipher,omitempty"` // empty: no MACsec
+	TxSci         string                 `protobuf:"bytes,2,opt,name=tx_sci,json=txSci,proto3" json:"tx_sci,omitempty"`
+	TxAn          string                 `protobuf:"bytes,3,opt,name=tx_an,json=txAn,proto3" json:"tx_an,omitempty"` // in use; empty: none is
+	RxScs         []string               `protobuf:"bytes,4,rep,name=rx_scs,json=rxScs,proto3" json:"rx_scs,omitempty"`
+	Peers         []*KeyPeer             `protobuf:"bytes,5,rep,name=peers,proto3" json:"peers,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ExplainedKeys) Reset() {
+	*x = ExplainedKeys{}
+	mi := &file_ztos_v1_evpn_proto_msgTypes[21]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ExplainedKeys) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ExplainedKeys) ProtoMessage() {}
+
+func (x *ExplainedKeys) ProtoReflect() protoreflect.Message {
+	mi := &file_ztos_v1_evpn_proto_msgTypes[21]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ExplainedKeys.ProtoReflect.Descriptor instead.
+func (*ExplainedKeys) Descriptor() ([]byte, []int) {
+	return file_ztos_v1_evpn_proto_rawDescGZIP(), []int{21}
+}
+
+func (x *ExplainedKeys) GetCipher() string {
+	if x != nil {
+		return x.Cipher
+	}
+	return ""
+}
+
+func (x *ExplainedKeys) GetTxSci() string {
+	if x != nil {
+		return x.TxSci
+	}
+	return ""
+}
+
+func (x *ExplainedKeys) GetTxAn() string {
+	if x != nil {
+		return x.TxAn
+	}
+	return ""
+}
+
+func (x *ExplainedKeys) GetRxScs() []string {
+	if x != nil {
+		return x.RxScs
+	}
+	return nil
+}
+
+func (x *ExplainedKeys) GetPeers() []*KeyPeer {
+	if x != nil {
+		return x.Peers
+	}
+	return nil
+}
+
+type KeyPeer struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Name          string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	Carrier       string                 `protobuf:"bytes,2,opt,name=carrier,proto3" json:"carrier,omitempty"`
+	PublicKey     string                 `protobuf:"bytes,3,opt,name=public_key,json=publicKey,proto3" json:"public_key,omitempty"`
+	Endpoint      string                 `protobuf:"bytes,4,opt,name=endpoint,proto3" json:"endpoint,omitempty"`
+	Usable        bool                   `protobuf:"varint,5,opt,name=usable,proto3" json:"usable,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *KeyPeer) Reset() {
+	*x = KeyPeer{}
+	mi := &file_ztos_v1_evpn_proto_msgTypes[22]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *KeyPeer) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*KeyPeer) ProtoMessage() {}
+
+func (x *KeyPeer) ProtoReflect() protoreflect.Message {
+	mi := &file_ztos_v1_evpn_proto_msgTypes[22]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use KeyPeer.ProtoReflect.Descriptor instead.
+func (*KeyPeer) Descriptor() ([]byte, []int) {
+	return file_ztos_v1_evpn_proto_rawDescGZIP(), []int{22}
+}
+
+func (x *KeyPeer) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *KeyPeer) GetCarrier() string {
+	if x != nil {
+		return x.Carrier
+	}
+	return ""
+}
+
+func (x *KeyPeer) GetPublicKey() string {
+	if x != nil {
+		return x.PublicKey
+	}
+	return ""
+}
+
+func (x *KeyPeer) GetEndpoint() string {
+	if x != nil {
+		return x.Endpoint
+	}
+	return ""
+}
+
+func (x *KeyPeer) GetUsable() bool {
+	if x != nil {
+		return x.Usable
+	}
+	return false
+}
+
 var File_ztos_v1_evpn_proto protoreflect.FileDescriptor
 
 const file_ztos_v1_evpn_proto_rawDesc = "" +
@@ -1255,12 +1784,61 @@ const file_ztos_v1_evpn_proto_rawDesc = "" +
 	"\x03vni\x18\x01 \x01(\rR\x03vni\x12\x10\n" +
 	"\x03mac\x18\x02 \x01(\tR\x03mac\x12\x18\n" +
 	"\aaddress\x18\x03 \x01(\tR\aaddress\"\x1a\n" +
-	"\x18ReleaseDuplicateResponse2\xef\x02\n" +
+	"\x18ReleaseDuplicateResponse\"N\n" +
+	"\x0eExplainRequest\x12\x10\n" +
+	"\x03mac\x18\x01 \x01(\tR\x03mac\x12\x18\n" +
+	"\aaddress\x18\x02 \x01(\tR\aaddress\x12\x10\n" +
+	"\x03vni\x18\x03 \x01(\rR\x03vni\"K\n" +
+	"\x0fExplainResponse\x12&\n" +
+	"\x06places\x18\x01 \x03(\v2\x0e.ztos.v1.PlaceR\x06places\x12\x10\n" +
+	"\x03why\x18\x02 \x01(\tR\x03why\"\xb0\x02\n" +
+	"\x05Place\x12\x10\n" +
+	"\x03vni\x18\x01 \x01(\rR\x03vni\x12\x12\n" +
+	"\x04name\x18\x02 \x01(\tR\x04name\x12\x10\n" +
+	"\x03mac\x18\x03 \x01(\tR\x03mac\x12\x18\n" +
+	"\aaddress\x18\x04 \x01(\tR\aaddress\x12\x12\n" +
+	"\x04kind\x18\x05 \x01(\tR\x04kind\x12\x12\n" +
+	"\x04port\x18\x06 \x01(\tR\x04port\x12\x12\n" +
+	"\x04vlan\x18\a \x01(\rR\x04vlan\x12\x12\n" +
+	"\x04vtep\x18\b \x01(\tR\x04vtep\x12\x16\n" +
+	"\x06source\x18\t \x01(\tR\x06source\x12\x10\n" +
+	"\x03why\x18\n" +
+	" \x01(\tR\x03why\x12/\n" +
+	"\x06routes\x18\v \x03(\v2\x17.ztos.v1.ExplainedRouteR\x06routes\x12*\n" +
+	"\x04keys\x18\f \x01(\v2\x16.ztos.v1.ExplainedKeysR\x04keys\"\x87\x02\n" +
+	"\x0eExplainedRoute\x12\x0e\n" +
+	"\x02rd\x18\x01 \x01(\tR\x02rd\x12\x10\n" +
+	"\x03mac\x18\x02 \x01(\tR\x03mac\x12\x18\n" +
+	"\aaddress\x18\x03 \x01(\tR\aaddress\x12\x19\n" +
+	"\bnext_hop\x18\x04 \x01(\tR\anextHop\x12\x14\n" +
+	"\x05label\x18\x05 \x01(\rR\x05label\x12\x10\n" +
+	"\x03seq\x18\x06 \x01(\rR\x03seq\x12\x16\n" +
+	"\x06sticky\x18\a \x01(\bR\x06sticky\x12\x10\n" +
+	"\x03rts\x18\b \x03(\tR\x03rts\x12\x10\n" +
+	"\x03own\x18\t \x01(\bR\x03own\x12\x12\n" +
+	"\x04from\x18\n" +
+	" \x01(\tR\x04from\x12\x12\n" +
+	"\x04best\x18\v \x01(\bR\x04best\x12\x12\n" +
+	"\x04used\x18\f \x01(\bR\x04used\"\x92\x01\n" +
+	"\rExplainedKeys\x12\x16\n" +
+	"\x06cipher\x18\x01 \x01(\tR\x06cipher\x12\x15\n" +
+	"\x06tx_sci\x18\x02 \x01(\tR\x05txSci\x12\x13\n" +
+	"\x05tx_an\x18\x03 \x01(\tR\x04txAn\x12\x15\n" +
+	"\x06rx_scs\x18\x04 \x03(\tR\x05rxScs\x12&\n" +
+	"\x05peers\x18\x05 \x03(\v2\x10.ztos.v1.KeyPeerR\x05peers\"\x8a\x01\n" +
+	"\aKeyPeer\x12\x12\n" +
+	"\x04name\x18\x01 \x01(\tR\x04name\x12\x18\n" +
+	"\acarrier\x18\x02 \x01(\tR\acarrier\x12\x1d\n" +
+	"\n" +
+	"public_key\x18\x03 \x01(\tR\tpublicKey\x12\x1a\n" +
+	"\bendpoint\x18\x04 \x01(\tR\bendpoint\x12\x16\n" +
+	"\x06usable\x18\x05 \x01(\bR\x06usable2\xad\x03\n" +
 	"\x04EVPN\x129\n" +
 	"\x06GetBGP\x12\x16.ztos.v1.GetBGPRequest\x1a\x17.ztos.v1.GetBGPResponse\x12<\n" +
 	"\aGetEVPN\x12\x17.ztos.v1.GetEVPNRequest\x1a\x18.ztos.v1.GetEVPNResponse\x12B\n" +
 	"\tListMoves\x12\x19.ztos.v1.ListMovesRequest\x1a\x1a.ztos.v1.ListMovesResponse\x12Q\n" +
-	"\x0eListDuplicates\x12\x1e.ztos.v1.ListDuplicatesRequest\x1a\x1f.ztos.v1.ListDuplicatesResponse\x12W\n" +
+	"\x0eListDuplicates\x12\x1e.ztos.v1.ListDuplicatesRequest\x1a\x1f.ztos.v1.ListDuplicatesResponse\x12<\n" +
+	"\aExplain\x12\x17.ztos.v1.ExplainRequest\x1a\x18.ztos.v1.ExplainResponse\x12W\n" +
 	"\x10ReleaseDuplicate\x12 .ztos.v1.ReleaseDuplicateRequest\x1a!.ztos.v1.ReleaseDuplicateResponseB!Z\x1fgithub.com/ztos/ztos/api/ztosv1b\x06proto3"
 
 var (
@@ -1275,7 +1853,7 @@ func file_ztos_v1_evpn_proto_rawDescGZIP() []byte {
 	return file_ztos_v1_evpn_proto_rawDescData
 }
 
-var file_ztos_v1_evpn_proto_msgTypes = make([]protoimpl.MessageInfo, 17)
+var file_ztos_v1_evpn_proto_msgTypes = make([]protoimpl.MessageInfo, 23)
 var file_ztos_v1_evpn_proto_goTypes = []any{
 	(*GetBGPRequest)(nil),            // 0: ztos.v1.GetBGPRequest
 	(*GetBGPResponse)(nil),           // 1: ztos.v1.GetBGPResponse
@@ -1294,6 +1872,12 @@ var file_ztos_v1_evpn_proto_goTypes = []any{
 	(*Duplicate)(nil),                // 14: ztos.v1.Duplicate
 	(*ReleaseDuplicateRequest)(nil),  // 15: ztos.v1.ReleaseDuplicateRequest
 	(*ReleaseDuplicateResponse)(nil), // 16: ztos.v1.ReleaseDuplicateResponse
+	(*ExplainRequest)(nil),           // 17: ztos.v1.ExplainRequest
+	(*ExplainResponse)(nil),          // 18: ztos.v1.ExplainResponse
+	(*Place)(nil),                    // 19: ztos.v1.Place
+	(*ExplainedRoute)(nil),           // 20: ztos.v1.ExplainedRoute
+	(*ExplainedKeys)(nil),            // 21: ztos.v1.ExplainedKeys
+	(*KeyPeer)(nil),                  // 22: ztos.v1.KeyPeer
 }
 var file_ztos_v1_evpn_proto_depIdxs = []int32{
 	2,  // 0: ztos.v1.GetBGPResponse.peers:type_name -> ztos.v1.BGPPeer
@@ -1303,21 +1887,27 @@ var file_ztos_v1_evpn_proto_depIdxs = []int32{
 	7,  // 4: ztos.v1.Suppression.counts:type_name -> ztos.v1.NamedCount
 	11, // 5: ztos.v1.ListMovesResponse.moves:type_name -> ztos.v1.Move
 	14, // 6: ztos.v1.ListDuplicatesResponse.duplicates:type_name -> ztos.v1.Duplicate
-	0,  // 7: ztos.v1.EVPN.GetBGP:input_type -> ztos.v1.GetBGPRequest
-	3,  // 8: ztos.v1.EVPN.GetEVPN:input_type -> ztos.v1.GetEVPNRequest
-	9,  // 9: ztos.v1.EVPN.ListMoves:input_type -> ztos.v1.ListMovesRequest
-	12, // 10: ztos.v1.EVPN.ListDuplicates:input_type -> ztos.v1.ListDuplicatesRequest
-	15, // 11: ztos.v1.EVPN.ReleaseDuplicate:input_type -> ztos.v1.ReleaseDuplicateRequest
-	1,  // 12: ztos.v1.EVPN.GetBGP:output_type -> ztos.v1.GetBGPResponse
-	4,  // 13: ztos.v1.EVPN.GetEVPN:output_type -> ztos.v1.GetEVPNResponse
-	10, // 14: ztos.v1.EVPN.ListMoves:output_type -> ztos.v1.ListMovesResponse
-	13, // 15: ztos.v1.EVPN.ListDuplicates:output_type -> ztos.v1.ListDuplicatesResponse
-	16, // 16: ztos.v1.EVPN.ReleaseDuplicate:output_type -> ztos.v1.ReleaseDuplicateResponse
-	12, // [12:17] is the sub-list for method output_type
-	7,  // [7:12] is the sub-list for method input_type
-	7,  // [7:7] is the sub-list for extension type_name
-	7,  // [7:7] is the sub-list for extension extendee
-	0,  // [0:7] is the sub-list for field type_name
+	19, // 7: ztos.v1.ExplainResponse.places:type_name -> ztos.v1.Place
+	20, // 8: ztos.v1.Place.routes:type_name -> ztos.v1.ExplainedRoute
+	21, // 9: ztos.v1.Place.keys:type_name -> ztos.v1.ExplainedKeys
+	22, // 10: ztos.v1.ExplainedKeys.peers:type_name -> ztos.v1.KeyPeer
+	0,  // 11: ztos.v1.EVPN.GetBGP:input_type -> ztos.v1.GetBGPRequest
+	3,  // 12: ztos.v1.EVPN.GetEVPN:input_type -> ztos.v1.GetEVPNRequest
+	9,  // 13: ztos.v1.EVPN.ListMoves:input_type -> ztos.v1.ListMovesRequest
+	12, // 14: ztos.v1.EVPN.ListDuplicates:input_type -> ztos.v1.ListDuplicatesRequest
+	17, // 15: ztos.v1.EVPN.Explain:input_type -> ztos.v1.ExplainRequest
+	15, // 16: ztos.v1.EVPN.ReleaseDuplicate:input_type -> ztos.v1.ReleaseDuplicateRequest
+	1,  // 17: ztos.v1.EVPN.GetBGP:output_type -> ztos.v1.GetBGPResponse
+	4,  // 18: ztos.v1.EVPN.GetEVPN:output_type -> ztos.v1.GetEVPNResponse
+	10, // 19: ztos.v1.EVPN.ListMoves:output_type -> ztos.v1.ListMovesResponse
+	13, // 20: ztos.v1.EVPN.ListDuplicates:output_type -> ztos.v1.ListDuplicatesResponse
+	18, // 21: ztos.v1.EVPN.Explain:output_type -> ztos.v1.ExplainResponse
+	16, // 22: ztos.v1.EVPN.ReleaseDuplicate:output_type -> ztos.v1.ReleaseDuplicateResponse
+	17, // [17:23] is the sub-list for method output_type
+	11, // [11:17] is the sub-list for method input_type
+	11, // [11:11] is the sub-list for extension type_name
+	11, // [11:11] is the sub-list for extension extendee
+	0,  // [0:11] is the sub-list for field type_name
 }
 
 func init() { file_ztos_v1_evpn_proto_init() }
@@ -1331,7 +1921,7 @@ func file_ztos_v1_evpn_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_ztos_v1_evpn_proto_rawDesc), len(file_ztos_v1_evpn_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   17,
+			NumMessages:   23,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -12,6 +12,7 @@ func TestSuppress(t *testing.T) {
 	b := up(t, "testdata/suppress.yaml", "e2e-supp")
 	reach(t, b)
 	step(t, "Bindings", b.Bindings)
+	step(t, "Explain", b.Explain)
 	step(t, "Answered", b.ProxyAnswered)
 	step(t, "Unknown", b.ProxyUnknown)
 	step(t, "Defended", b.ProxyDefended)
