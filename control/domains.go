@@ -144,6 +144,7 @@ func (n *Node) prepareDomain(p *plan, cfg *config.Node, keys *keyring, t *fabric
 		}
 	}
 	b.VTEPs, b.Known = floodIDs(bd.VTEPs, n.found(bd), d.domain.Adjacencies)
+	b.Told = learn.Told
 	learn.Statics = n.statics(bd, cfg.Self.Address)
 	if d.domain.BD, err = l2.NewBD(b); err != nil {
 		return nil, config.Faults{{Path: path, Problem: err.Error()}}
@@ -353,7 +354,9 @@ func (n *Node) noteLearned() {
 				n.log.Debug(c.String())
 			}
 		default:
-			n.log.Warn(c.String())
+			if !n.foreignOrigin(&c) {
+				n.log.Warn(c.String())
+			}
 		}
 	}
 }

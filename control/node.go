@@ -78,6 +78,7 @@ type Node struct {
 	proxy   *proxy.Bindings
 	proxied [256]proxy.Event
 	refused map[refusedKey]int64 // ns, when a refused claim was logged last
+	foreign map[vtepKey]int64    // ns, when a VTEP's frames with MACs of others were logged last
 
 	fixed []fixedWorker // of the underlay and the host stack
 
@@ -131,7 +132,7 @@ func Start(path string, log *slog.Logger, version string) (*Node, error) {
 		ports: map[string]*portState{}, peers: map[string]*peerState{}, domains: map[table.VNI]*domainState{},
 		lost: map[string]bool{}, learner: l2.NewLearner(), ring: l2.NewRing(learnRing),
 		vrfs: map[string]*vrfState{}, links: map[table.VNI]*linkState{}, neighbours: l3.NewNeighbours(),
-		refused: map[refusedKey]int64{},
+		refused: map[refusedKey]int64{}, foreign: map[vtepKey]int64{},
 	}
 	n.proxy = proxy.New(n.circuitOf)
 	if err := n.open(cfg, keys); err != nil {

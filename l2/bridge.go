@@ -264,6 +264,9 @@ func (b *Bridge) learn(bd *BD, in *AC, src table.MAC, from Dest) counter.Reason 
 		return counter.None
 	}
 	report := true
+	if s == SourceMoved && in == nil && bd.told.find(from.ID) >= 0 {
+		s = SourceForeign // EVPN has it here until it says otherwise
+	}
 	switch s {
 	case SourceDrop:
 		return counter.FDBDrop

@@ -47,6 +47,7 @@ var reasonTexts = [NumReasons]reasonText{
 	MACsecUntagged:      {"macsec-untagged", "InPktsNoTag under must-secure"},
 	MACsecBadTag:        {"macsec-bad-tag", "InPktsBadTag: V, ES/SC/SCB, SL, reserved bits, PN 0, length"},
 	MACsecUnknownSCI:    {"macsec-unknown-sci", "InPktsNoSCI"},
+	MACsecForeignSCI:    {"macsec-foreign-sci", "authenticated by the channel of another VTEP than the outer source"},
 	MACsecNotUsingSA:    {"macsec-not-using-sa", "InPktsNotUsingSA"},
 	MACsecLate:          {"macsec-late", "InPktsLate: before the replay window"},
 	MACsecReplayed:      {"macsec-replayed", "inside the window, seen before"},

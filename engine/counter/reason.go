@@ -59,6 +59,7 @@ const (
 	MACsecUntagged     // InPktsNoTag under must-secure
 	MACsecBadTag       // InPktsBadTag: V, ES/SC/SCB, SL, reserved bits, PN 0, length
 	MACsecUnknownSCI   // InPktsNoSCI
+	MACsecForeignSCI   // authenticated by the channel of another VTEP than the outer source
 	MACsecNotUsingSA   // InPktsNotUsingSA
 	MACsecLate         // InPktsLate: before the replay window
 	MACsecReplayed     // inside the window, seen before

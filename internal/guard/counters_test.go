@@ -72,6 +72,7 @@ var advice = map[counter.Reason]string{
 	counter.MACsecTooLong:       "Lower the tenant's MTU to what `ztosctl show mtu` says.",
 	counter.MACsecUntagged:      "The sender has no MACsec on this VNI, or somebody injects frames.",
 	counter.MACsecBadTag:        "A broken or foreign implementation, or somebody injects frames.",
+	counter.MACsecForeignSCI:    "Somebody between the leaves sends one leaf's frames in another's name: look at the spines. `ztosctl show macsec` counts them by channel.",
 	counter.MACsecUnknownSCI:    "Configure the sender as a MACsec peer of the VNI, or find out who it is.",
 	counter.MACsecNotUsingSA:    "The sender uses an AN that has no key here: give both the same SAs.",
 	counter.MACsecLate:          "Reordering wider than `replay-window`: raise it. Without load: a replay.",
