@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/ztos/ztos/config"
@@ -240,4 +241,96 @@ func advertisement(mac table.MAC, ip netip.Addr) []byte {
 	a := wire.AddrFrom(ip)
 	wire.IPv6(f[wire.EthernetLen:]).PutNeighbourAdvert(a, wire.Addr{Hi: 0xff02 << 48, Lo: 1}, a, own[:], false, false)
 	return f
+}
+
+// ProxyDuplicate is the result of Bench.ProxyDuplicate.
+type ProxyDuplicate struct {
+	Changes int    `json:"changes"` // of the address, until it was a duplicate
+	Line    string `json:"line"`    // of `ztosctl show duplicates`
+}
+
+// ProxyDuplicate lets hosts of both leaves claim one address in turn. Both leaves
+// must find a duplicate, show it, and answer nobody's question about it, until it is
+// released by command.
+func (b *Bench) ProxyDuplicate(ctx context.Context) (r ProxyDuplicate, err error) {
+	tenant := b.Topo.Tenants[0]
+	hosts := b.Topo.Hosts(tenant.Name)
+	ip := netip.MustParseAddr("10.1.0.120")
+	claimants := []*lab.Node{hosts[2], hosts[3]}
+	a1, b1 := hosts[0], hosts[1]
+	leaves := []string{a1.Host.Port.Node, b1.Host.Port.Node}
+	vni := fmt.Sprint(tenant.VNI)
+	for ; r.Line == "" && r.Changes < 10; r.Changes++ {
+		h := claimants[r.Changes%2]
+		if err := b.say(h, gratuitousARP(h.Host.MAC, ip)); err != nil {
+			return r, err
+		}
+		// Until both leaves have followed, or hold it.
+		for _, leaf := range leaves {
+			if err := eventually(ctx, proxyMost, func() error {
+				list, err := b.neighbours(ctx, leaf, ip)
+				if err != nil {
+					return err
+				}
+				for _, n := range list {
+					if n.Address == ip && (n.MAC == h.Host.MAC.String() || n.State == "duplicate") {
+						return nil
+					}
+				}
+				if r.Line, err = b.duplicateLine(ctx, leaf, ip); err != nil || r.Line != "" {
+					return err
+				}
+				return fmt.Errorf("%s does not follow claim %d to %v: %+v", leaf, r.Changes+1, ip, list)
+			}); err != nil {
+				return r, err
+			}
+		}
+		if r.Line, err = b.duplicateLine(ctx, leaves[0], ip); err != nil {
+			return r, err
+		}
+	}
+	for _, leaf := range leaves {
+		if err := eventually(ctx, proxyMost, func() error {
+			r.Line, err = b.duplicateLine(ctx, leaf, ip)
+			if err == nil && r.Line == "" {
+				err = fmt.Errorf("%s shows no duplicate of %v after %d claims", leaf, ip, r.Changes)
+			}
+			return err
+		}); err != nil {
+			return r, err
+		}
+	}
+	e, err := b.listen(b1.Name)
+	if err != nil {
+		return r, err
+	}
+	askErr := b.askUntil(ctx, a1, ip, func() bool { return e.heard(0, ip) > 0 })
+	if err := errors.Join(askErr, e.close()); err != nil {
+		return r, fmt.Errorf("a question about a duplicate is to be flooded: %w", err)
+	}
+	for _, leaf := range leaves {
+		if _, err := b.ctl(ctx, leaf, "evpn", "release", vni, ip.String()); err != nil {
+			return r, err
+		}
+		line, err := b.duplicateLine(ctx, leaf, ip)
+		if err == nil && line != "" {
+			err = fmt.Errorf("%s was told to release it and shows %q", leaf, line)
+		}
+		if err != nil {
+			return r, err
+		}
+	}
+	return r, nil
+}
+
+// duplicateLine returns the line of a leaf's `show duplicates` of an address; empty
+// without one.
+func (b *Bench) duplicateLine(ctx context.Context, leaf string, ip netip.Addr) (string, error) {
+	text, err := b.ctl(ctx, leaf, "show", "duplicates")
+	for line := range strings.Lines(text) {
+		if slices.Contains(strings.Fields(line), ip.String()) {
+			return strings.TrimSpace(line), err
+		}
+	}
+	return "", err
 }

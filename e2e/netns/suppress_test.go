@@ -18,6 +18,7 @@ func TestSuppress(t *testing.T) {
 	step(t, "Defended", b.ProxyDefended)
 	step(t, "Spoofed", b.ProxySpoofed)
 	step(t, "Limited", b.ProxyLimited)
+	step(t, "Duplicate", b.ProxyDuplicate)
 	step(t, "Moved", b.ProxyMoved)
 	step(t, "Withdrawn", b.ProxyWithdrawn)
 	step(t, "Silent", b.ProxySilent)
