@@ -20,9 +20,12 @@ type Neighbours interface {
 func (o *Overlay) SetNeighbours(n Neighbours) { o.neighbours = n }
 
 // Bind announces that a MAC of this node has an address. router is the R flag of
-// its advertisements. It reports whether EVPN takes it: not while the MAC is in
-// quarantine, or fixed elsewhere.
+// its advertisements. It reports whether EVPN takes it: only while it has the MAC
+// here. An address alone moves no MAC: what was heard may be older than the move.
 func (o *Overlay) Bind(vni table.VNI, mac table.MAC, ip netip.Addr, at table.ACID, router bool) bool {
+	if v, ok := o.sp.MAC(vni, mac); !ok || !v.Local {
+		return false
+	}
 	m := evpn.LocalMAC{VNI: vni, MAC: mac, IP: ip, Port: uint32(at)}
 	if e, ok := o.tables.Entry(vni, mac); ok {
 		m.Sticky = e.Static && !e.External

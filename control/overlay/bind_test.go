@@ -78,6 +78,13 @@ func TestBind(t *testing.T) {
 	if r.node(1).overlay.Bind(7, mac(1), ip4, circuit, false) {
 		t.Error("an address of no bridge domain is taken")
 	}
+	r.see(2, 2, local(1))
+	r.settle()
+	if r.node(1).overlay.Bind(red, mac(2), ip4, circuit, false) {
+		t.Error("an address is taken whose MAC is elsewhere")
+	}
+	r.settle()
+	r.expect("an address does not move its MAC", 1, 2, handle(2))
 }
 
 // TestDuplicateAddress: two hosts use one address. Whoever follows is told to hold it,
