@@ -40,7 +40,7 @@ build: ## Static binaries of every command, into build/bin
 	@echo "build $(BIN)/ztos-demo"; $(GOBUILD) -o $(BIN)/ztos-demo ./e2e/demo
 
 .PHONY: demo
-demo: ## Install what is missing, build, and show the standard lab at work (KEEP=1 leaves it up)
+demo: ## Install what is missing, build, and show a fabric at work (KEEP=1 leaves its lab up)
 	@scripts/install-deps.sh demo
 	@$(MAKE) --no-print-directory build
 	@KEEP=$(KEEP) $(BIN)/ztos-demo
@@ -140,6 +140,7 @@ unit: ## Unit, vector, model, allocation and layer tests
 
 .PHONY: race
 race: ## The same under the race detector, one package at a time
+	@$(GO) build -race ./... # all at a time: -p 1 is for building too
 	@$(GO) test -race -p 1 -timeout 15m $(ARGS) ./...
 
 .PHONY: alloc

@@ -44,7 +44,16 @@ func TestGracefulRestart(t *testing.T) {
 	if e := n.await("End-of-RIB", func(e bgp.Event) bool { return e.EndOfRIB != 0 }); e.EndOfRIB != bgp.EVPN {
 		t.Errorf("%+v", e)
 	}
-	// Something faster finds it dead: nothing is kept.
+	// Something faster finds its session dead: as a hold timer does.
+	if err := n.Expire("raw"); err != nil {
+		t.Fatal(err)
+	}
+	if d := n.down(); !d.Graceful || d.Removed {
+		t.Errorf("%+v after Expire, want graceful", d)
+	}
+	raw(t, n, "127.0.0.9", bgptest.Config{Capabilities: []string{gr(true)}})
+	n.up()
+	// It finds the peer itself dead: nothing is kept.
 	if err := n.Lost("raw"); err != nil {
 		t.Fatal(err)
 	}

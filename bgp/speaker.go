@@ -250,14 +250,21 @@ const ceaseHardReset = 9
 // Lost says that something faster than the hold timer, as the liveness of its
 // tunnel, has found the peer dead: its routes go at once, graceful restart or
 // not, because what forwarded for it is gone with it.
-func (s *Speaker) Lost(name string) error {
+func (s *Speaker) Lost(name string) error { return s.cut(name, ceaseHardReset) }
+
+// Expire ends a peer's session as if its hold timer had expired: with graceful
+// restart its routes are kept, for a peer whose control may have died alone, or that
+// was not on the way of what it announced.
+func (s *Speaker) Expire(name string) error { return s.cut(name, 0) }
+
+func (s *Speaker) cut(name string, subcode byte) error {
 	s.mu.Lock()
 	sess := s.peers[name]
 	s.mu.Unlock()
 	if sess == nil {
 		return fmt.Errorf("bgp: no peer %q", name)
 	}
-	sess.relay.Cut(ceaseHardReset)
+	sess.relay.Cut(subcode)
 	return nil
 }
 

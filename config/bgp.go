@@ -68,7 +68,7 @@ type Neighbor struct {
 	RTConstraint Switch `yaml:"rt-constraint"`
 }
 
-// EVPN is how a bridge domain, or a VRF, appears in EVPN.
+// EVPN is how a bridge domain appears in EVPN, or, on an L3VNI, its VRF.
 type EVPN struct {
 	// Route distinguisher, "ASN:NUMBER" or "ADDRESS:NUMBER". Default
 	// ROUTER-ID:VNI, for which the VNI must be at most 65535.
@@ -79,8 +79,7 @@ type EVPN struct {
 	// Default [ASN:VNI].
 	Import []ImportRT `yaml:"import"`
 	// VTEPs that may announce the VNI and be sent its frames, beside `vteps` and
-	// those of `macsec.peers`; what another announces is refused. Bridge domains
-	// only.
+	// those of `macsec.peers`; what another announces is refused.
 	VTEPs []netip.Addr `yaml:"vteps"`
 }
 

@@ -65,6 +65,7 @@ func Defaults(n *Node) {
 		}
 	}
 	n.bgpDefaults()
+	n.bfdDefaults()
 	routed := map[string]bool{}
 	for i := range n.BridgeDomains {
 		routed[n.BridgeDomains[i].VRF] = true

@@ -31,6 +31,8 @@ type Node struct {
 	// Sessions with route reflectors or other nodes. Default: none, and what the
 	// document lists is all that the node knows.
 	BGP *BGP `yaml:"bgp"`
+	// Finds dead neighbours fast. Default: off.
+	BFD *BFD `yaml:"bfd"`
 }
 
 // Self is the `node` section.

@@ -23,7 +23,8 @@ type VRF struct {
 	Announced bool `yaml:"announced"`
 	// The VNI by which leaves send routed packets to each other. It is a bridge
 	// domain of this node without circuits and gateway, which has the VTEPs and
-	// the keys. leaf only; 0 is none. Default 0.
+	// the keys; with `bgp`, its `evpn` is how the VRF appears in EVPN. leaf only; 0
+	// is none. Default 0.
 	L3VNI table.VNI `yaml:"l3vni"`
 	// The MAC by which other leaves send routed packets here. leaf only. Default:
 	// made from `node.address`.
@@ -44,6 +45,9 @@ type StaticRoute struct {
 	NextHops []NextHop `yaml:"next-hops"`
 	// Drops the packets. Default false.
 	Blackhole bool `yaml:"blackhole"`
+	// Announces the prefix to other leaves by EVPN, while a next hop is resolved.
+	// Needs `bgp`, an l3vni, and next hops that are hosts. Default false.
+	Advertise bool `yaml:"advertise"`
 }
 
 // NextHop is a host of a bridge domain, or another leaf.
@@ -111,7 +115,7 @@ func (v *VRF) Equal(o *VRF) bool {
 	return v.Name == o.Name && slices.Equal(v.VNIs, o.VNIs) && slices.Equal(v.VTEPs, o.VTEPs) &&
 		v.L3VNI == o.L3VNI && v.RouterMAC == o.RouterMAC && v.URPF == o.URPF &&
 		slices.EqualFunc(v.Routes, o.Routes, func(a, b StaticRoute) bool {
-			return a.Prefix == b.Prefix && a.Blackhole == b.Blackhole && slices.Equal(a.NextHops, b.NextHops)
+			return a.Prefix == b.Prefix && a.Blackhole == b.Blackhole && a.Advertise == b.Advertise && slices.Equal(a.NextHops, b.NextHops)
 		})
 }
 

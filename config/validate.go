@@ -78,6 +78,9 @@ func (n *Node) check(out *Faults) {
 	if n.BGP != nil {
 		n.BGP.check(c.at("bgp"))
 	}
+	if n.BFD != nil {
+		n.BFD.check(c.at("bfd"))
+	}
 }
 
 func (s *Self) check(c checker) {

@@ -17,6 +17,7 @@ func (n *Node) cross(out *Faults) {
 	n.crossDomains(c, reach)
 	n.crossVRFs(c, reach)
 	n.crossBGP(c)
+	n.crossBFD(c)
 	n.crossAnnounced(c)
 	n.crossSuppress(c)
 }

@@ -40,6 +40,9 @@ func (r *StaticRoute) check(c checker) {
 	}
 	seen := map[NextHop]bool{}
 	for i, h := range r.NextHops {
+		if r.Advertise && h.VTEP.IsValid() {
+			c.at("advertise").fault("announce it at that leaf, or remove it", "next hop %d is another leaf", i)
+		}
 		at := c.at("next-hops[%d]", i)
 		switch {
 		case !h.Address.IsValid() && !h.VTEP.IsValid():
@@ -222,6 +225,11 @@ func (n *Node) crossLeafVRF(at checker, v *VRF, l3 map[table.VNI]int, i int) {
 		}
 	}
 	for j := range v.Routes {
+		if r := at.at("routes[%d].advertise", j); v.Routes[j].Advertise && n.BGP == nil {
+			r.fault("add a `bgp` section, or remove it", "there is no BGP to announce it")
+		} else if v.Routes[j].Advertise && v.L3VNI == 0 {
+			r.fault("give the VRF an l3vni, or remove it", "VRF %s has no L3VNI by which others could send", v.Name)
+		}
 		for k, h := range v.Routes[j].NextHops {
 			n.crossNextHop(at.at("routes[%d].next-hops", j).at("[%d]", k), v, l3vni, h)
 		}
@@ -232,7 +240,7 @@ func (n *Node) crossNextHop(c checker, v *VRF, l3vni *BridgeDomain, h NextHop) {
 	switch {
 	case h.VTEP.IsValid() && v.L3VNI == 0:
 		c.at("vtep").fault("give the VRF an l3vni", "VRF %s has no L3VNI to send by", v.Name)
-	case h.VTEP.IsValid() && l3vni != nil && !hasAddr(l3vni.VTEPs, h.VTEP):
+	case h.VTEP.IsValid() && l3vni != nil && !hasAddr(l3vni.Remotes(), h.VTEP):
 		c.at("vtep").fault("add it to `vteps` of the L3VNI", "%s is not a VTEP of VNI %d", h.VTEP, v.L3VNI)
 	case h.Address.IsValid() && !h.VTEP.IsValid():
 		b := n.subnetOf(v.Name, h.Address)

@@ -77,6 +77,7 @@ func fixedFaults(old, new *config.Node) (faults config.Faults) {
 	check("host", old.Host, new.Host)
 	check("wireguard", old.WireGuard, new.WireGuard)
 	check("bgp", old.BGP.Shared(), new.BGP.Shared())
+	check("bfd", old.BFD.Shared(), new.BFD.Shared())
 	return faults
 }
 
@@ -94,6 +95,7 @@ type plan struct {
 	grants  grants                // of the transmit SAs that are new
 	reach   *config.Reach
 	evpn    *evpn.Config // nil: as before, or without BGP
+	replay  []table.VNI  // VRFs that take all routes of EVPN anew, by L3VNI
 
 	undo   []func() // newest last
 	commit []func()
@@ -118,7 +120,10 @@ func (n *Node) applyLocked(p *plan, cfg *config.Node, keys *keyring) error {
 	n.appliedAt = time.Now()
 	started := n.newPorts(p)
 	n.cfg, n.ports, n.peers, n.domains = cfg, p.ports, p.peers, p.domains
-	n.configureOverlay(p.evpn)
+	n.configureOverlay(p)
+	if n.bfd != nil && p.only == 0 {
+		n.bindBFD(n.bfd)
+	}
 	n.listSecYs()
 	for _, s := range started {
 		s.status = s.device.Status()
@@ -207,7 +212,10 @@ func (n *Node) prepare(p *plan, cfg *config.Node, keys *keyring) (t fabric.Table
 	for _, s := range p.ports {
 		t.MergeUDP = t.MergeUDP && takesUDP(s.device)
 	}
-	return t, n.prepareBGP(p, cfg, keys)
+	if err = n.prepareBGP(p, cfg, keys); err != nil {
+		return t, err
+	}
+	return t, n.prepareBFD(p, cfg, keys)
 }
 
 // locals returns the node's fabric addresses by family.

@@ -202,15 +202,19 @@ func run(s *bgp.Speaker, rs []evpn.RouteChange) error {
 	return s.Announce(routes)
 }
 
-// lost says that a peer's tunnel is dead, so that its routes go at once. It does
-// not wait.
-func (b *bgpService) lost(name string) {
+// lost says that a peer is dead, so that its routes go at once; with grace, that its
+// session has failed, and graceful restart may keep them. It does not wait.
+func (b *bgpService) lost(name string, grace bool) {
 	s := b.running()
 	if s == nil {
 		return
 	}
 	b.done.Go(func() {
-		if err := s.Lost(name); err != nil {
+		end := s.Lost
+		if grace {
+			end = s.Expire
+		}
+		if err := end(name); err != nil {
 			b.log.Debug("bgp: peer not cut", "peer", name, "err", err)
 		}
 	})

@@ -40,6 +40,7 @@ const (
 func (n *Node) openOverlay() {
 	n.overlay = overlay.New(overlayTables{n.learner, n}, n.now, n.log)
 	n.overlay.SetNeighbours(proxyNeighbours{n})
+	n.overlay.RouteBy(newOverlayRouter(n))
 	n.learner.SetArbiter(n.overlay.Admit)
 	n.bgpIn = make(chan bgpMessage, bgpDepth)
 	n.bgp = newBGP(n.log)
@@ -96,18 +97,22 @@ func (n *Node) prepareBGP(p *plan, cfg *config.Node, keys *keyring) error {
 	return nil
 }
 
-// configureOverlay makes c what EVPN works by. What follows from it is applied by
-// the loop.
-func (n *Node) configureOverlay(c *evpn.Config) {
-	if n.overlay == nil || c == nil {
+// configureOverlay makes what p has of EVPN what it works by. What follows from it
+// is applied by the loop.
+func (n *Node) configureOverlay(p *plan) {
+	if n.overlay == nil || p.evpn == nil {
 		return
 	}
 	names := make(map[table.VNI]string, len(n.cfg.BridgeDomains))
 	for i := range n.cfg.BridgeDomains {
 		names[n.cfg.BridgeDomains[i].VNI] = n.cfg.BridgeDomains[i].Name
 	}
-	if err := n.overlay.Configure(*c, names); err != nil {
+	if err := n.overlay.Configure(*p.evpn, names); err != nil {
 		n.log.Error("EVPN not configured", "err", fmt.Errorf("a checked configuration: %w", err))
+	}
+	n.overlay.Replay(p.replay...)
+	for _, st := range n.vrfs {
+		n.announcePrefixes(st)
 	}
 	n.poke()
 }
@@ -127,7 +132,7 @@ func (n *Node) tunnelDown(now int64) {
 		}
 		if r, ok := routes.Lookup(p.Address); ok && !r.Usable(now) {
 			n.log.Warn("bgp: no way is left to a peer", "peer", p.Name)
-			n.bgp.lost(p.Name)
+			n.bgp.lost(p.Name, false)
 		}
 	}
 }

@@ -45,14 +45,16 @@ func (n *Node) loop() {
 		case <-timer.C:
 		}
 		n.mu.Lock()
-		next := n.protocol()
+		next := n.bfdWork(tickEvery)
+		next = min(next, n.protocol())
 		n.learn()
-		next = n.proxyWork(next)
-		outcome, next := n.syncOverlay(next)
-		n.publishProxy()
+		// Before EVPN: what hosts said is announced with what follows from it.
 		if at := n.neighbourWork(); at != 0 {
 			next = min(next, max(time.Duration(at-n.now()), time.Millisecond))
 		}
+		next = n.proxyWork(next)
+		outcome, next := n.syncOverlay(next)
+		n.publishProxy()
 		now := time.Now()
 		var secys []*macsec.SecY
 		save := false

@@ -44,6 +44,7 @@ type Node struct {
 	wg     *wireguard.Node // nil without a private key
 	bgp    *bgpService     // nil without BGP
 	bgpIn  chan bgpMessage // nil without BGP
+	bfd    *bfdService     // nil without BFD
 
 	punts chan punt
 	wake  chan struct{}
@@ -71,6 +72,7 @@ type Node struct {
 	sightings [256]l2.Sighting
 
 	vrfs       map[string]*vrfState
+	l3vnis     map[table.VNI]*vrfState // of vrfs
 	links      map[table.VNI]*linkState
 	neighbours *l3.Neighbours
 	heard      [256]l3.Event
@@ -154,8 +156,10 @@ func Start(path string, log *slog.Logger, version string) (*Node, error) {
 	n.schedule()
 	n.mu.Unlock()
 	go n.loop()
-	if err := n.openBGP(cfg, keys); err != nil {
-		return nil, errors.Join(err, n.Close())
+	for _, open := range []func(*config.Node, *keyring) error{n.openBGP, n.openBFD} {
+		if err := open(cfg, keys); err != nil {
+			return nil, errors.Join(err, n.Close())
+		}
 	}
 	return n, nil
 }
@@ -332,8 +336,12 @@ func (n *Node) Close() error {
 	n.closing.Do(func() {
 		close(n.stop)
 		<-n.done
+		// While packets still flow: peers are told.
+		if n.bfd != nil {
+			n.bfd.run.Close()
+		}
 		if n.bgp != nil {
-			n.bgp.close() // while packets still flow: peers are told
+			n.bgp.close()
 		}
 		n.close()
 	})

@@ -15,6 +15,10 @@ type vrfState struct {
 	cfg    config.VRF
 	vrf    *l3.VRF
 	routes *l3.Routes
+	links  []table.VNI // bridge domains of this leaf with a gateway in it
+
+	subnets []netip.Prefix             // of its gateways
+	offered map[netip.Prefix]*l3.Route // static routes that are announced
 }
 
 // linkState is a bridge domain with a gateway, as the neighbours know it.
@@ -114,7 +118,9 @@ func (n *Node) commitRouting(p *plan, cfg *config.Node) {
 			delete(n.links, vni)
 		}
 	}
+	old := n.vrfs
 	n.vrfs = p.vrfs
+	n.linkVRFs(p, cfg, old)
 	held := heldNextHops(cfg)
 	for i := range cfg.BridgeDomains {
 		bd := &cfg.BridgeDomains[i]
@@ -224,12 +230,14 @@ func (n *Node) configuredRoutes(cfg *config.Node, st *vrfState) {
 	}
 	st.routes.Replace(l3.OriginGateway, own)
 	st.routes.Replace(l3.OriginStatic, static)
+	st.offer(own, static)
 }
 
 // hostRoutes turns what became of neighbours into routes, which commitRoutes
 // publishes, and returns the VRFs that have some.
 func (n *Node) hostRoutes() (touched map[*vrfState]bool) {
 	for _, c := range n.neighbours.TakeChanges() {
+		n.tellHost(&c)
 		l := n.links[c.Host.VNI]
 		if l == nil {
 			continue
@@ -252,6 +260,11 @@ func (n *Node) hostRoutes() (touched map[*vrfState]bool) {
 			st.routes.Delete(l3.OriginNeighbour, p)
 		} else {
 			st.routes.Set(l3.OriginNeighbour, p, &l3.Route{Kind: l3.Forward, Paths: []l3.Path{{Host: c.Host}}})
+		}
+	}
+	for st := range touched {
+		if len(st.offered) > 0 {
+			n.announcePrefixes(st)
 		}
 	}
 	return touched

@@ -105,7 +105,7 @@ func (n *Node) describe(s *status.Peer, p *wireguard.Peer, now int64) {
 	default:
 		s.Liveness = status.LivenessDown
 	}
-	s.HasSession = p.Usable(now)
+	s.HasSession = p.Usable(now) || p.Withheld() && p.Session() != nil && !p.Session().Expired(now)
 	if st.SessionSince != 0 {
 		s.SessionAge = config.Duration(now - st.SessionSince)
 	}

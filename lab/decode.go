@@ -27,8 +27,8 @@ const maxDepth = 32
 // to the engine configurations that follow from it. name is what faults call
 // the file. The error, if any, is config.Faults with all that is wrong.
 func Parse(data []byte, name string) (*Topology, error) {
-	d := decoder{lines: map[string]int{}}
-	t := &Topology{file: name}
+	d := decoder{lines: map[string]int{}, first: "name"}
+	t := &Topology{file: name, source: data}
 	d.document(data, reflect.ValueOf(t).Elem())
 	if len(d.faults) == 0 {
 		t.defaults()
@@ -38,13 +38,18 @@ func Parse(data []byte, name string) (*Topology, error) {
 			d.faults = append(d.faults, f)
 		}
 	}
-	for i := range d.faults {
-		d.faults[i].File = name
-	}
-	if err := d.faults.Err(); err != nil {
+	if err := d.err(name); err != nil {
 		return nil, err
 	}
 	return t, nil
+}
+
+// err returns all faults as those of the file name, nil without any.
+func (d *decoder) err(name string) error {
+	for i := range d.faults {
+		d.faults[i].File = name
+	}
+	return d.faults.Err()
 }
 
 // decoder fills a tree from a YAML syntax tree and collects every fault;
@@ -52,6 +57,7 @@ func Parse(data []byte, name string) (*Topology, error) {
 type decoder struct {
 	faults config.Faults
 	lines  map[string]int // path -> line of its value
+	first  string         // key with which a document begins
 }
 
 // fault records what is wrong at path.
@@ -93,7 +99,7 @@ func (d *decoder) document(data []byte, v reflect.Value) {
 		body = doc.Body
 	}
 	if body == nil {
-		d.fault("", nil, "begin with `name:`", "the document is empty")
+		d.fault("", nil, "begin with `"+d.first+":`", "the document is empty")
 		return
 	}
 	for _, typ := range []ast.NodeType{ast.AnchorType, ast.AliasType, ast.MergeKeyType, ast.TagType} {

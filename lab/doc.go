@@ -2,7 +2,7 @@
 // namespaces for leaves, spines, tenant hosts and plain Linux nodes, the veth
 // links between them, keys and engine configurations, and the processes.
 //
-//	topology.yaml --Load--> Topology --New--> Lab: Up, Status, Exec, Down
+//	topology.yaml --Load--> Topology --New--> Lab: Up, Extend, Status, Exec, Down
 //
 //	    spine1      spine2          underlay: links, each with its own subnets;
 //	   /  |   \    /  |   \         WireGuard peers follow from the links
@@ -21,6 +21,6 @@
 // alone.
 //
 // Driver `netns` is the only one so far. A Lab may be used from several
-// goroutines; Up, Down, StartProcess and StopProcess exclude each other, also
-// between programs, by a lock on the run directory. Root is needed.
+// goroutines; Up, Extend, Down, StartProcess and StopProcess exclude each other,
+// also between programs, by a lock on the run directory. Root is needed.
 package lab

@@ -36,7 +36,7 @@ type Options struct {
 	// How long an engine may take until its API answers. Default 20 s.
 	ReadyTimeout time.Duration
 	// Told of each step: step from 1 to total, and what is being done. May be
-	// nil. Called on the goroutine of Up or Down.
+	// nil. Called on the goroutine of Up, Extend or Down.
 	Progress func(step, total int, what string)
 }
 
@@ -47,7 +47,7 @@ type Lab struct {
 	dir  string
 	opts Options
 
-	mu sync.Mutex // one of Up, Down, StartProcess, StopProcess at a time
+	mu sync.Mutex // one of Up, Extend, Down, StartProcess, StopProcess at a time
 }
 
 // New returns the lab of a topology. It touches nothing yet.
@@ -326,11 +326,13 @@ func (w withKeys) publicKey(node string) (config.PublicKey, error) {
 
 // Status is what is there of a lab.
 type Status struct {
-	Name     string       `json:"name"`
-	Phase    Phase        `json:"phase"`
-	Topology string       `json:"topology,omitempty"` // the file, as it was given to Up
-	Dir      string       `json:"dir"`
-	Nodes    []NodeStatus `json:"nodes"`
+	Name     string `json:"name"`
+	Phase    Phase  `json:"phase"`
+	Topology string `json:"topology,omitempty"` // the file, as it was given to Up
+	// The files that were given to Extend, in order.
+	Extensions []string     `json:"extensions,omitempty"`
+	Dir        string       `json:"dir"`
+	Nodes      []NodeStatus `json:"nodes"`
 }
 
 // NodeStatus is what is there of a node.
@@ -365,7 +367,7 @@ func (l *Lab) Status() (Status, error) {
 	if err != nil {
 		return out, err
 	}
-	out.Phase, out.Topology = s.Phase, s.Topology
+	out.Phase, out.Topology, out.Extensions = s.Phase, s.Topology, s.Extensions
 	for _, n := range s.Namespaces {
 		ns := NodeStatus{Name: n.Node, Kind: n.Kind, Namespace: n.Namespace, Exists: netplumb.Exists(n.Namespace)}
 		if n.Kind == Leaf.String() || n.Kind == Spine.String() {

@@ -128,6 +128,15 @@ func (t *Topology) generate(n *Node, p places) (*config.Node, error) {
 		}
 		c.BGP = t.bgp(n)
 	}
+	if b := t.Fabric.BFD; b != nil {
+		if t.Fabric.Carrier != config.CarrierWireGuard || len(b.Neighbors) > 0 {
+			return nil, fmt.Errorf("fabric.bfd needs carrier wireguard, and names no neighbors")
+		}
+		c.BFD = new(*b)
+		for _, nb := range t.neighbours(n.Name) {
+			c.BFD.Neighbors = append(c.BFD.Neighbors, config.BFDNeighbor{Name: nb.node.Name, Address: nb.node.Address, Hops: 1})
+		}
+	}
 	if n.Kind == Spine {
 		t.spine(n, c)
 		return c, nil
@@ -380,7 +389,8 @@ func (t *Topology) leaf(n *Node, c *config.Node, p places) error {
 }
 
 // routed adds what makes bd, of tenant tn, a part of its VRF on leaf n: a gateway,
-// or, of the L3VNI, a route to every host behind another leaf.
+// or, of the L3VNI, a route to every host behind another leaf, unless EVPN finds
+// them.
 func (t *Topology) routed(tn *Tenant, n *Node, c *config.Node, bd *config.BridgeDomain) {
 	i := slices.IndexFunc(c.VRFs, func(v config.VRF) bool { return v.Name == tn.VRF })
 	if i < 0 {
@@ -394,6 +404,9 @@ func (t *Topology) routed(tn *Tenant, n *Node, c *config.Node, bd *config.Bridge
 	}
 	v := &c.VRFs[i]
 	v.L3VNI = tn.VNI
+	if t.Fabric.EVPN {
+		return
+	}
 	for _, part := range t.parts(tn.Name) {
 		for _, h := range t.Hosts(part) {
 			far, ok := t.Node(h.Host.Port.Node)

@@ -27,10 +27,11 @@ type Phase string
 
 // The phases of a lab.
 const (
-	PhaseAbsent   Phase = "absent"   // nothing is there
-	PhaseCreating Phase = "creating" // Up is at work, or was killed
-	PhaseUp       Phase = "up"       // complete
-	PhaseRemoving Phase = "removing" // Down is at work, or was killed
+	PhaseAbsent    Phase = "absent"    // nothing is there
+	PhaseCreating  Phase = "creating"  // Up is at work, or was killed
+	PhaseUp        Phase = "up"        // complete
+	PhaseExtending Phase = "extending" // Extend is at work, or was killed
+	PhaseRemoving  Phase = "removing"  // Down is at work, or was killed
 )
 
 // state is the state file. What it lists may exist; what it does not list was
@@ -38,7 +39,8 @@ const (
 type state struct {
 	Version    int            `json:"version"`
 	Lab        string         `json:"lab"`
-	Topology   string         `json:"topology,omitempty"` // file, for people
+	Topology   string         `json:"topology,omitempty"`   // file, for people
+	Extensions []string       `json:"extensions,omitempty"` // files, for people, in order
 	Phase      Phase          `json:"phase"`
 	Boot       string         `json:"boot"`  // kernel boot id: process numbers are its
 	Token      string         `json:"token"` // in the environment of every process of the lab
@@ -112,11 +114,16 @@ func (s *state) write(dir string) error {
 	if err != nil {
 		return fmt.Errorf("lab: %w", err)
 	}
-	tmp := statePath(dir) + ".new"
-	if err := os.WriteFile(tmp, append(b, '\n'), 0o600); err != nil {
+	return replaceFile(statePath(dir), append(b, '\n'))
+}
+
+// replaceFile writes a file of mode 0600, whole or not at all.
+func replaceFile(path string, data []byte) error {
+	tmp := path + ".new"
+	if err := os.WriteFile(tmp, data, 0o600); err != nil {
 		return fmt.Errorf("lab: %w", err)
 	}
-	if err := os.Rename(tmp, statePath(dir)); err != nil {
+	if err := os.Rename(tmp, path); err != nil {
 		return fmt.Errorf("lab: %w", err)
 	}
 	return nil

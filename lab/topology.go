@@ -41,7 +41,8 @@ type Topology struct {
 	// Links between leaves, spines and Linux nodes.
 	Links []Link `yaml:"links"`
 
-	file string // where it was read, for Status; may be empty
+	file   string // where it was read, for Status; may be empty
+	source []byte // the document
 }
 
 // Fabric is the `fabric` section.
@@ -59,6 +60,9 @@ type Fabric struct {
 	Keepalive config.Duration `yaml:"keepalive"`
 	// Fast failure detection on every WireGuard link. Default: off.
 	Liveness *config.Liveness `yaml:"liveness"`
+	// BFD between engines that are linked; without neighbors, which are these.
+	// wireguard only. Default: off.
+	BFD *config.BFD `yaml:"bfd"`
 	// Finds VTEPs and MACs by BGP EVPN, with spines as route reflectors, in place
 	// of static VTEPs. wireguard only. Default false.
 	EVPN bool `yaml:"evpn"`
@@ -286,6 +290,15 @@ type End struct {
 // Load reads and parses the topology file at path. Its error is the one of
 // os.ReadFile, or config.Faults with all that is wrong.
 func Load(path string) (*Topology, error) {
+	data, err := ReadFile(path)
+	if err != nil {
+		return nil, err
+	}
+	return Parse(data, path)
+}
+
+// ReadFile reads a topology or extension file, at most MaxSize bytes.
+func ReadFile(path string) ([]byte, error) {
 	st, err := os.Stat(path)
 	if err != nil {
 		return nil, fmt.Errorf("lab: %w", err)
@@ -297,7 +310,7 @@ func Load(path string) (*Topology, error) {
 	if err != nil {
 		return nil, fmt.Errorf("lab: %w", err)
 	}
-	return Parse(data, path)
+	return data, nil
 }
 
 // Node returns the node of that name.

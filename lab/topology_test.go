@@ -198,6 +198,8 @@ func TestFaults(t *testing.T) {
 		{"VTEP family", "name: small", "name: small\nfabric: {vtep-family: ipv6}", []string{"nodes[0]: engine configuration of leaf1: leaf leaf2 has no ipv6 address", "nodes[1]: "}},
 		{"overlay", "address: 10.0.0.1}", "address: 10.0.0.1, engine: {underlay: {mtuu: 9}}}", []string{"nodes[0]: engine configuration of leaf1: underlay.mtuu: "}},
 		{"MACsec", "vni: 100", "vni: 100, offset: 7", []string{"nodes[0]: engine configuration of leaf1: bridge-domains[0].macsec.offset: ", "nodes[1]: "}},
+		{"BFD without WireGuard", "name: small", "name: small\nfabric: {bfd: {}, carrier: plain}", []string{"nodes[0]: engine configuration of leaf1: ", "nodes[1]: "}},
+		{"BFD neighbours by hand", "name: small", "name: small\nfabric: {bfd: {neighbors: [{address: 10.0.0.1}]}}", []string{"nodes[0]: engine configuration of leaf1: fabric.bfd", "nodes[1]: "}},
 		{"plain carrier off the link", "name: small", "name: small\nfabric: {carrier: plain}", []string{"nodes[0]: engine configuration of leaf1: plain carrier", "nodes[1]: "}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

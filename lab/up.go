@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"io/fs"
 	"net"
 	"net/netip"
 	"os"
@@ -39,8 +40,8 @@ func (l *Lab) Up(ctx context.Context) error {
 		if err := l.clean(); err != nil {
 			return err
 		}
-		b := builder{Lab: l, engine: engine, open: map[string]*netplumb.Namespace{}}
-		err := b.run(ctx)
+		b := builder{Lab: l, topo: l.topo, engine: engine, open: map[string]*netplumb.Namespace{}}
+		err := b.up(ctx)
 		b.close()
 		if err != nil {
 			return errors.Join(err, l.remove())
@@ -79,12 +80,15 @@ func (l *Lab) clean() error {
 	return nil
 }
 
-// builder is the work of one Up.
+// builder is the work of one Up or Extend.
 type builder struct {
 	*Lab
-	engine string // program; empty for none
+	topo   *Topology // what is to be there at the end
+	have   Topology  // of it, what is there already; an Extend's
+	engine string    // program; empty for none
 	state  *state
 	open   map[string]*netplumb.Namespace // by node
+	told   []string                       // engines that were there and may have read what is new
 	steps  []step
 }
 
@@ -99,8 +103,8 @@ func (b *builder) add(do func(ctx context.Context) error, format string, args ..
 	b.steps = append(b.steps, step{fmt.Sprintf(format, args...), do})
 }
 
-// run plans all steps and does them in order.
-func (b *builder) run(ctx context.Context) error {
+// up makes the whole lab.
+func (b *builder) up(ctx context.Context) error {
 	boot, err := bootID()
 	if err != nil {
 		return err
@@ -113,6 +117,15 @@ func (b *builder) run(ctx context.Context) error {
 		return err
 	}
 	b.plan()
+	if err := b.run(ctx); err != nil {
+		return err
+	}
+	b.state.Phase = PhaseUp
+	return b.state.write(b.dir)
+}
+
+// run does all steps in order.
+func (b *builder) run(ctx context.Context) error {
 	for i, s := range b.steps {
 		if err := context.Cause(ctx); err != nil {
 			return fmt.Errorf("lab: %s: %w", s.what, err)
@@ -122,42 +135,51 @@ func (b *builder) run(ctx context.Context) error {
 			return err
 		}
 	}
-	b.state.Phase = PhaseUp
-	return b.state.write(b.dir)
+	return nil
 }
 
-// plan lists the steps: files, namespaces, links, hosts, commands, processes.
+// fresh returns the nodes that are not there yet.
+func (b *builder) fresh() []Node { return b.topo.Nodes[len(b.have.Nodes):] }
+
+// plan lists the steps: files, namespaces, links, hosts, commands, processes. It
+// leaves out what is there, but for engines whose configuration may change.
 func (b *builder) plan() {
-	t := b.topo
+	nodes, links := b.fresh(), b.topo.Links[len(b.have.Links):]
 	b.add(b.files, "write keys and configurations")
-	for i := range t.Nodes {
-		n := &t.Nodes[i]
+	for i := range nodes {
+		n := &nodes[i]
 		b.add(func(context.Context) error { return b.node(n) }, "make %s %s", n.Kind, n.Name)
 	}
-	for i := range t.Links {
-		k := &t.Links[i]
+	for i := range links {
+		k := &links[i]
 		b.add(func(context.Context) error { return b.link(k) }, "link %s and %s", k.Ends[0].At, k.Ends[1].At)
 	}
-	for i := range t.Nodes {
-		if n := &t.Nodes[i]; n.Host != nil {
+	for i := range nodes {
+		if n := &nodes[i]; n.Host != nil {
 			b.add(func(context.Context) error { return b.host(n) }, "attach %s to %s", n.Name, n.Host.Port)
 		}
 	}
-	for i := range t.Nodes {
-		n := &t.Nodes[i]
+	for i := range nodes {
+		n := &nodes[i]
 		if n.Forward || len(n.Routes) > 0 || len(n.Setup) > 0 {
 			b.add(func(ctx context.Context) error { return b.setup(ctx, n) }, "set up %s", n.Name)
 		}
 	}
-	for i := range t.Nodes {
-		n := &t.Nodes[i]
+	for i := range nodes {
+		n := &nodes[i]
 		if b.engine != "" && n.Kind.Engine() {
 			argv := append([]string{b.engine}, b.opts.EngineArgs(b.ConfigPath(n.Name))...)
 			b.process(n.Name, EngineProcess, argv)
 		}
 	}
-	for i := range t.Nodes {
-		n := &t.Nodes[i]
+	// Last, so that new engines that do not start leave these alone.
+	for i := range b.have.Nodes {
+		if n := &b.have.Nodes[i]; b.engine != "" && n.Kind.Engine() {
+			b.add(func(ctx context.Context) error { return b.reload(ctx, n.Name) }, "tell %s", n.Name)
+		}
+	}
+	for i := range nodes {
+		n := &nodes[i]
 		for _, p := range n.Processes {
 			b.process(n.Name, p.Name, p.Command)
 		}
@@ -171,20 +193,34 @@ func (b *builder) process(node, name string, argv []string) {
 	}, "start %s in %s", name, node)
 }
 
-// files makes the folders, the keys and the engine configurations.
+// files makes the folders, the keys and the engine configurations. Those that are
+// there already are replaced, whole or not at all.
 func (b *builder) files(context.Context) error {
-	if err := os.Mkdir(b.KeyPath(), 0o700); err != nil {
+	if err := os.Mkdir(b.KeyPath(), 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
 		return fmt.Errorf("lab: %w", err)
+	}
+	if b.have.Nodes == nil {
+		if err := b.topo.keep(b.dir); err != nil {
+			return err
+		}
 	}
 	public, err := b.topo.makeKeys(b.KeyPath())
 	if err != nil {
 		return err
 	}
-	for i := range b.topo.Nodes {
-		n := &b.topo.Nodes[i]
+	for _, n := range b.fresh() {
 		if err := os.Mkdir(filepath.Join(b.dir, n.Name), 0o700); err != nil {
 			return fmt.Errorf("lab: %w", err)
 		}
+		if !n.Kind.Engine() {
+			continue
+		}
+		if err := os.Mkdir(b.file(n.Name, "state"), 0o700); err != nil {
+			return fmt.Errorf("lab: %w", err)
+		}
+	}
+	for i := range b.topo.Nodes {
+		n := &b.topo.Nodes[i]
 		if !n.Kind.Engine() {
 			continue
 		}
@@ -192,11 +228,8 @@ func (b *builder) files(context.Context) error {
 		if err != nil {
 			return fmt.Errorf("lab: engine configuration of %s: %w", n.Name, err)
 		}
-		if err := os.WriteFile(b.ConfigPath(n.Name), doc, 0o600); err != nil {
-			return fmt.Errorf("lab: %w", err)
-		}
-		if err := os.Mkdir(b.file(n.Name, "state"), 0o700); err != nil {
-			return fmt.Errorf("lab: %w", err)
+		if err := replaceFile(b.ConfigPath(n.Name), doc); err != nil {
+			return err
 		}
 	}
 	return nil

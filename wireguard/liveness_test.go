@@ -100,6 +100,26 @@ func TestLivenessAfterRestart(t *testing.T) {
 	w.send(t, w.b, ipv4(20, inner4))
 }
 
+// TestWithhold: ECMP leaves a peer that is withheld, and packets with no other path
+// are sealed all the same.
+func TestWithhold(t *testing.T) {
+	w := newWorld(t, nil, nil, nil)
+	w.connect(t, w.a)
+	w.a.peer.Withhold(true)
+	if w.a.peer.Usable(w.now) || !w.a.peer.Withheld() || w.a.peer.Down() {
+		t.Error("usable though withheld, or down though it has no liveness")
+	}
+	w.send(t, w.a, ipv4(20, inner4))
+	w.send(t, w.b, ipv4(20, inner4))
+	if w.a.peer.Usable(w.now) {
+		t.Error("a packet let it back")
+	}
+	w.a.peer.Withhold(false)
+	if !w.a.peer.Usable(w.now) || w.a.peer.Withheld() {
+		t.Error("not let back")
+	}
+}
+
 // TestAnchor: while data goes out, by whatever port, the main port speaks once in
 // the interval, and not without data.
 func TestAnchor(t *testing.T) {

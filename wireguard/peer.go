@@ -30,6 +30,7 @@ type Peer struct {
 	allowed  atomic.Pointer[AllowedIPs]
 	pinned   atomic.Pointer[Pinned]
 	down     atomic.Bool   // liveness is on and failed
+	withheld atomic.Bool   // ECMP takes other peers
 	wants    atomic.Uint32 // want bits, cleared by control only
 
 	keypairs keypairs
@@ -103,13 +104,22 @@ func (p *Peer) AllowedIPs() *AllowedIPs { return p.allowed.Load() }
 // Down reports whether the peer has liveness detection and failed it.
 func (p *Peer) Down() bool { return p.down.Load() }
 
-// Usable reports whether a packet could be sealed and sent to the peer now: what
-// ECMP asks before it chooses the peer.
+// Withhold takes the peer out of ECMP, or back in: something other than liveness,
+// as BFD, has found that what lies behind its tunnel is dead. Unlike with Down,
+// packets that have no other path are sent all the same, so that BFD finds out when
+// the peer is back. Any goroutine.
+func (p *Peer) Withhold(yes bool) { p.withheld.Store(yes) }
+
+// Withheld reports what Withhold was told last.
+func (p *Peer) Withheld() bool { return p.withheld.Load() }
+
+// Usable reports whether a packet could be sealed and sent to the peer now, with a
+// chance to arrive: what ECMP asks before it chooses the peer.
 //
 // Hot path: no allocation.
 func (p *Peer) Usable(now int64) bool {
 	s := p.session.Load()
-	return s != nil && now < s.expires && !p.down.Load()
+	return s != nil && now < s.expires && !p.down.Load() && !p.withheld.Load()
 }
 
 // Reserve returns the session to seal n packets with and the first of the n

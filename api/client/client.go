@@ -28,6 +28,7 @@ type Client struct {
 	conn *grpc.ClientConn
 	node pb.NodeClient
 	evpn pb.EVPNClient
+	bfd  pb.BFDClient
 	path string
 }
 
@@ -43,7 +44,7 @@ func Dial(path string) (*Client, error) {
 	if err != nil {
 		return nil, fmt.Errorf("client: %w", err)
 	}
-	return &Client{conn, pb.NewNodeClient(conn), pb.NewEVPNClient(conn), path}, nil
+	return &Client{conn, pb.NewNodeClient(conn), pb.NewEVPNClient(conn), pb.NewBFDClient(conn), path}, nil
 }
 
 // Close ends the connection and all calls on it.

@@ -171,6 +171,7 @@ func TestRoundTrip(t *testing.T) {
 	roundTrip(t, convert.MTU, noErr(convert.FromMTU))
 	roundTrip(t, byPtr(convert.BGP), convert.FromBGP)
 	roundTrip(t, byPtr(convert.EVPN), convert.FromEVPN)
+	roundTrip(t, byPtr(convert.BFD), convert.FromBFD)
 	roundTrip(t, convert.Move, convert.FromMove)
 	roundTrip(t, convert.Explanation, convert.FromExplanation)
 	roundTrip(t, convert.Duplicate, convert.FromDuplicate)

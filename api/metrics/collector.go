@@ -132,6 +132,7 @@ func (c collector) Collect(ch chan<- prometheus.Metric) {
 	c.ports(o)
 	c.peers(o)
 	c.macsec(o)
+	c.bfd(o)
 	c.bgp(o)
 	c.evpn(o)
 	for _, m := range bounded(o, c.b.MTUs()) {

@@ -38,7 +38,8 @@ type Backend interface {
 	// have: of VNIs, of handshakes, of workers and sockets. By kind, then name.
 	Counters() []status.CounterGroup
 
-	// BGP, EVPN, Moves and Duplicates say what is now.
+	// BFD, BGP, EVPN, Moves and Duplicates say what is now.
+	BFD() status.BFD
 	BGP() status.BGP
 	EVPN() status.EVPN
 	Moves() []status.Move

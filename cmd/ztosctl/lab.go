@@ -13,7 +13,7 @@ import (
 func (a *app) labCommand() *cobra.Command {
 	return group("lab", "Build whole fabrics on this machine, in network namespaces",
 		"  ztosctl lab up lab/standard.yaml\n  ztosctl lab exec lab/standard.yaml red1 -- ping -c 2 10.1.0.2\n  ztosctl lab down lab/standard.yaml",
-		a.labUp(), a.labDown(), a.labStatus(), a.labExec())
+		a.labUp(), a.labExtend(), a.labDown(), a.labStatus(), a.labExec())
 }
 
 // open returns the lab of a topology file, or, where that is allowed, of a lab's
@@ -54,6 +54,33 @@ func (a *app) labUp() *cobra.Command {
 	cmd.Flags().StringVar(&o.EngineBinary, "engine", "", "ztos-engine program; default: beside this program, then in $PATH")
 	cmd.Flags().BoolVar(&o.NoEngines, "no-engines", false, "make all but the engines")
 	return cmd
+}
+
+func (a *app) labExtend() *cobra.Command {
+	return &cobra.Command{
+		Use:   "extend FILE|NAME EXTENSION",
+		Short: "Add tenants, nodes and links to a lab that is up, while it forwards",
+		Long: "Extend adds what the extension file lists under tenants, nodes and links, in the words of a topology\n" +
+			"file. Engines that are there read their new configurations and go on forwarding. When something\n" +
+			"is wrong, the lab stays as it was. Needs root.",
+		Example: "  ztosctl lab extend lab/evpn.yaml lab/evpn-more.yaml",
+		Args:    cobra.ExactArgs(2),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			l, err := a.open(args[0], true, lab.Options{})
+			if err != nil {
+				return err
+			}
+			data, err := lab.ReadFile(args[1])
+			if err != nil {
+				return err
+			}
+			t, err := l.Extend(cmd.Context(), data, args[1])
+			if err != nil {
+				return err
+			}
+			return a.done(result{Done: fmt.Sprintf("lab %s has %d nodes and %d tenants now", l.Name(), len(t.Nodes), len(t.Tenants))})
+		},
+	}
 }
 
 func (a *app) labDown() *cobra.Command {

@@ -20,7 +20,7 @@ func (a *app) showCommand() *cobra.Command {
 		"  ztosctl show status\n  ztosctl show ports\n  ztosctl show drops -o json",
 		a.showStatus(), a.showPorts(), a.showFDB(), a.showPeers(), a.showMACsec(), a.showCounters(), a.showDrops(), a.showMTU(),
 		a.showVRF(), a.showRoutes(), a.showARP(), a.showND(),
-		a.showBGP(), a.showEVPN(), a.showMobility(), a.showDuplicates())
+		a.showBFD(), a.showBGP(), a.showEVPN(), a.showMobility(), a.showDuplicates())
 }
 
 // show returns a command that gets a value and prints it.

@@ -34,6 +34,8 @@ func (o *Overlay) Apply() Outcome {
 		o.tables.Evict(e.VNI, e.MAC, table.ACID(e.Port))
 	}
 	o.bar()
+	o.doubt(c.Evictions)
+	o.route(c.Prefixes)
 	o.flood(c.Floods)
 	o.tellNeighbours(c.Neighbours)
 	for i := range c.Routes {
@@ -43,7 +45,7 @@ func (o *Overlay) Apply() Outcome {
 			o.counts.Announced++
 		}
 	}
-	if len(c.MACs)+len(c.Floods)+len(c.Groups)+len(c.Evictions) > 0 {
+	if len(c.MACs)+len(c.Floods)+len(c.Groups)+len(c.Evictions)+len(c.Prefixes) > 0 {
 		o.counts.Publications++
 	}
 	return Outcome{Routes: c.Routes, Interest: c.Interest, Members: o.members(c.Members)}

@@ -16,6 +16,12 @@ type Neighbours interface {
 	Hold(vni table.VNI, ip netip.Addr, on bool)
 }
 
+// binding is what Bind was told of an address.
+type binding struct {
+	mac    table.MAC
+	router bool
+}
+
 // SetNeighbours has n told from now on; nil: nobody.
 func (o *Overlay) SetNeighbours(n Neighbours) { o.neighbours = n }
 
@@ -30,18 +36,35 @@ func (o *Overlay) Bind(vni table.VNI, mac table.MAC, ip netip.Addr, at table.ACI
 	if e, ok := o.tables.Entry(vni, mac); ok {
 		m.Sticky = e.Static && !e.External
 	}
-	if ip.Is6() {
-		m.Bits = evpn.NeighbourOverride
-		if router {
-			m.Bits |= evpn.NeighbourRouter
-		}
+	m.Bits = bitsOf(ip, router)
+	if o.sp.Learn(o.clock(), m) != evpn.Accepted {
+		return false
 	}
-	return o.sp.Learn(o.clock(), m) == evpn.Accepted
+	o.bound[hostKey{vni, ip}] = binding{mac, router}
+	return true
 }
 
-// Unbind withdraws what Bind announced.
+// bitsOf returns the flags with which an address is announced: of an IPv6 host the
+// override flag, as of any that is no anycast (RFC 9047 section 3.1).
+func bitsOf(ip netip.Addr, router bool) (b evpn.NeighbourBits) {
+	if ip.Is6() {
+		b = evpn.NeighbourOverride
+		if router {
+			b |= evpn.NeighbourRouter
+		}
+	}
+	return b
+}
+
+// Unbind withdraws what Bind announced, unless a gateway has resolved the same.
 func (o *Overlay) Unbind(vni table.VNI, mac table.MAC, ip netip.Addr) {
-	o.sp.Forget(o.clock(), vni, mac, ip)
+	key := hostKey{vni, ip}
+	if o.bound[key].mac == mac {
+		delete(o.bound, key)
+	}
+	if o.hosts.macs[key] != mac {
+		o.sp.Forget(o.clock(), vni, mac, ip)
+	}
 }
 
 // EachNeighbour calls f for each address of a bridge domain that is behind another

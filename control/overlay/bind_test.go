@@ -87,6 +87,40 @@ func TestBind(t *testing.T) {
 	r.expect("an address does not move its MAC", 1, 2, handle(2))
 }
 
+// TestBindBeside: the gateway of a bridge domain and its proxy have the same address:
+// it is announced until both have lost it.
+func TestBindBeside(t *testing.T) {
+	for _, first := range []string{"gateway", "proxy"} {
+		r := newRig(t, 2)
+		f := r.follow(2)
+		ip := netip.MustParseAddr("fd00:1::1")
+		o := r.node(1).overlay
+		r.see(1, 1, local(1))
+		o.Bind(red, mac(1), ip, circuit, true)
+		o.Host(red, ip, mac(1))
+		lose := map[string]func(){"gateway": func() { o.HostGone(red, ip) }, "proxy": func() { o.Unbind(red, mac(1), ip) }}
+		r.settle()
+		r.node(2).overlay.EachNeighbour(red, func(c evpn.NeighbourChange) {
+			if c.Bits&evpn.NeighbourRouter == 0 {
+				t.Errorf("announced with %x: not as a router", c.Bits)
+			}
+		})
+		lose[first]()
+		delete(lose, first)
+		r.settle()
+		if f.has[ip] != mac(1) {
+			t.Errorf("the %s lost it, and it is withdrawn", first)
+		}
+		for _, l := range lose {
+			l()
+		}
+		r.settle()
+		if len(f.has) != 0 {
+			t.Errorf("both lost it, the %s first, and node 2 has %v", first, f.has)
+		}
+	}
+}
+
 // TestDuplicateAddress: two hosts use one address. Whoever follows is told to hold it,
 // and that it ended, by command.
 func TestDuplicateAddress(t *testing.T) {

@@ -18,19 +18,22 @@ func Configuration(n *config.Node) evpn.Config {
 		Members: n.Self.Is(config.Spine),
 		Grants:  map[netip.Addr]evpn.Grant{},
 	}
+	l3vni, routers := l3vnis(n), routerMACs(n)
 	for i := range n.BridgeDomains {
 		b := &n.BridgeDomains[i]
 		if b.EVPN == nil {
 			continue
 		}
-		d := evpn.BD{VNI: b.VNI, RD: b.EVPN.RD.RD}
-		for _, rt := range b.EVPN.Import {
-			d.Import = append(d.Import, rt.Import)
+		imports, exports := targets(b.EVPN)
+		if mac, ok := routers[b.VNI]; ok {
+			c.VRFs = append(c.VRFs, evpn.VRF{
+				ID: vrfID(b.VNI), VNI: b.VNI, RD: b.EVPN.RD.RD, Import: imports, Export: exports, RouterMAC: mac,
+			})
+		} else {
+			c.BDs = append(c.BDs, evpn.BD{
+				VNI: b.VNI, RD: b.EVPN.RD.RD, Import: imports, Export: exports, VRF: vrfID(l3vni[b.VRF]),
+			})
 		}
-		for _, rt := range b.EVPN.Export {
-			d.Export = append(d.Export, rt.RT)
-		}
-		c.BDs = append(c.BDs, d)
 		for _, v := range b.Remotes() {
 			grant(c.Grants, v, b.VNI)
 		}
@@ -67,6 +70,7 @@ func (o *Overlay) Configure(c evpn.Config, names map[table.VNI]string) error {
 	if regrant {
 		o.reportUngranted()
 	}
+	o.configureVRFs(c.VRFs, names)
 	old := o.bds
 	o.bds = make(map[table.VNI]domain, len(c.BDs))
 	for _, b := range c.BDs {
@@ -99,6 +103,7 @@ func (o *Overlay) adopt(vni table.VNI) {
 	for e := range o.tables.Entries(vni) {
 		if e.Dest.Kind == l2.DestLocal && !e.External {
 			o.sp.Learn(o.clock(), evpn.LocalMAC{VNI: vni, MAC: e.MAC, Port: e.Dest.ID, Sticky: e.Static})
+			o.bindAll(macKey{vni, e.MAC}, e.Dest.ID, e.Static)
 		}
 	}
 }

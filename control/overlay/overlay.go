@@ -41,7 +41,12 @@ type Overlay struct {
 	floods map[table.VNI][]netip.Addr // as handed to Tables
 	member map[evpn.Member]bool       // spine: granted memberships
 
-	neighbours Neighbours // nil: nobody follows
+	neighbours Neighbours          // nil: nobody follows
+	bound      map[hostKey]binding // by Bind
+	router     Router              // nil: nothing is routed here
+	vrfs       map[table.VNI]*vrf  // by L3VNI
+	hosts      hosts
+	replay     map[table.VNI]bool // VRFs whose routes the router is to get anew
 
 	counts   Counts
 	moves    history[evpn.Event] // moves, duplicates, releases
@@ -81,6 +86,8 @@ type Counts struct {
 	Placed       uint64 // MACs put into the FDB, or moved in it
 	Displaced    uint64
 	Unplaced     uint64 // MACs that the FDB did not take
+	Routed       uint64 // routes of VRFs that were set
+	Unrouted     uint64 // and taken away
 	Publications uint64 // batches that changed a table
 }
 
@@ -92,6 +99,7 @@ func New(t Tables, clock func() int64, log *slog.Logger) *Overlay {
 		bds: map[table.VNI]domain{}, peers: map[evpn.PeerID]*peer{},
 		groups: newGroups(), floods: map[table.VNI][]netip.Addr{}, member: map[evpn.Member]bool{},
 		refusals: refusals{at: map[refusalKey]*Refusal{}},
+		vrfs:     map[table.VNI]*vrf{}, hosts: newHosts(), bound: map[hostKey]binding{}, replay: map[table.VNI]bool{},
 	}
 }
 
@@ -148,6 +156,9 @@ func (o *Overlay) Admit(vni table.VNI, mac table.MAC, at table.ACID) bool {
 	if v == evpn.Quarantined {
 		o.barred = append(o.barred, macKey{vni, mac})
 	}
+	if v == evpn.Accepted {
+		o.bindAll(macKey{vni, mac}, uint32(at), false)
+	}
 	return v == evpn.Accepted
 }
 
@@ -168,6 +179,7 @@ func (o *Overlay) Learned(changes []l2.Change) {
 			if c.To.Kind == l2.DestLocal {
 				// Configured at a circuit: it does not move.
 				o.sp.Learn(now, evpn.LocalMAC{VNI: c.VNI, MAC: c.MAC, Port: c.To.ID, Sticky: true})
+				o.bindAll(macKey{c.VNI, c.MAC}, c.To.ID, true)
 			} else if c.From.Kind == l2.DestLocal {
 				o.sp.Forget(now, c.VNI, c.MAC, netip.Addr{})
 			}

@@ -19,9 +19,9 @@ type Domain struct {
 	Flood  []netip.Addr // VTEPs that announced the VNI and are served, sorted
 }
 
-// Domains returns the bridge domains with EVPN, by VNI.
+// Domains returns the bridge domains with EVPN, and the VRFs by their L3VNI, by VNI.
 func (o *Overlay) Domains() []Domain {
-	out := make([]Domain, 0, len(o.bds))
+	out := o.vrfDomains()
 	for vni, b := range o.bds {
 		out = append(out, Domain{
 			VNI: vni, Name: b.name, RD: b.RD, Import: slices.Clone(b.Import), Export: slices.Clone(b.Export),

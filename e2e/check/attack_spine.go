@@ -27,7 +27,9 @@ type RogueSpine struct {
 
 // AttackSpine replaces the last spine by a rogue with the spine's WireGuard key,
 // stops the others, so that all traffic passes it, and lets it do its worst. It
-// carries traffic honestly first. Then it changes, repeats and invents packets:
+// carries traffic honestly first; it speaks no BGP, so with EVPN the leaves go by
+// what the spines told them before they were killed, which is the worst case: with
+// an orderly end they would forget it. Then it changes, repeats and invents packets:
 // each must be counted by the receiving leaf under its reason, and nothing may
 // come out at a host. The spines run again at the end.
 func (b *Bench) AttackSpine(ctx context.Context) (out RogueSpine, err error) {
@@ -38,7 +40,7 @@ func (b *Bench) AttackSpine(ctx context.Context) (out RogueSpine, err error) {
 	last := len(spines) - 1
 	for _, s := range spines[:last] {
 		b.dropNode(s)
-		if err := b.Lab.StopProcess(ctx, s, lab.EngineProcess, sigterm); err != nil {
+		if err := b.Lab.StopProcess(ctx, s, lab.EngineProcess, sigkill); err != nil {
 			return out, err
 		}
 		defer func() {

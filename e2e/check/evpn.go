@@ -38,6 +38,24 @@ func (b *Bench) EVPN(ctx context.Context) (r EVPN, err error) {
 			}
 		}
 	}
+	if r, err = b.Found(ctx); err != nil {
+		return r, err
+	}
+	for _, leaf := range b.kind(lab.Leaf) {
+		g, err := b.evpnOf(ctx, leaf)
+		if err != nil {
+			return r, err
+		}
+		if x := g.GetRefusals(); len(x) > 0 {
+			return r, fmt.Errorf("%s refused %v", leaf, x)
+		}
+	}
+	return r, nil
+}
+
+// Found waits until every session is up and every leaf has found the other leaves
+// of each of its tenants, and wants their hosts known by EVPN.
+func (b *Bench) Found(ctx context.Context) (r EVPN, err error) {
 	for _, e := range b.Engines() {
 		n, err := b.established(ctx, e, evpnMost)
 		if err != nil {
@@ -51,13 +69,6 @@ func (b *Bench) EVPN(ctx context.Context) (r EVPN, err error) {
 		}
 		if err := b.placed(ctx, leaf, &r); err != nil {
 			return r, err
-		}
-		g, err := b.evpnOf(ctx, leaf)
-		if err != nil {
-			return r, err
-		}
-		if x := g.GetRefusals(); len(x) > 0 {
-			return r, fmt.Errorf("%s refused %v", leaf, x)
 		}
 	}
 	if r.Sessions == 0 || r.VTEPs == 0 || r.MACs == 0 {

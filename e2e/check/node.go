@@ -23,6 +23,7 @@ const callTimeout = 5 * time.Second
 type node struct {
 	ztosv1.NodeClient
 	evpn ztosv1.EVPNClient
+	bfd  ztosv1.BFDClient
 	conn *grpc.ClientConn
 }
 
@@ -41,7 +42,7 @@ func (b *Bench) api(name string) (*node, error) {
 	if err != nil {
 		return nil, fmt.Errorf("check: API of %s: %w", name, err)
 	}
-	n := &node{ztosv1.NewNodeClient(conn), ztosv1.NewEVPNClient(conn), conn}
+	n := &node{ztosv1.NewNodeClient(conn), ztosv1.NewEVPNClient(conn), ztosv1.NewBFDClient(conn), conn}
 	b.nodes[name] = n
 	return n, nil
 }

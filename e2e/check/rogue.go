@@ -39,7 +39,7 @@ type rogue struct {
 // than any liveness interval of the labs, so that it counts as alive.
 const rogueKeepalive = 100 * time.Millisecond
 
-// rogue stops a node's engine and runs a rogue in its place. also gives peers
+// rogue kills a node's engine and runs a rogue in its place. also gives peers
 // further allowed IPs, so that packets to these addresses go to that peer. The
 // rogue forwards nothing until told by forward. End it with end.
 func (b *Bench) rogue(ctx context.Context, name string, also map[string][]netip.Prefix) (*rogue, error) {
@@ -52,21 +52,19 @@ func (b *Bench) rogue(ctx context.Context, name string, also map[string][]netip.
 		return nil, fmt.Errorf("check: rogue %s: %w", name, err)
 	}
 	b.dropNode(name)
-	if err := b.Lab.StopProcess(ctx, name, lab.EngineProcess, sigterm); err != nil {
+	if err := b.Lab.StopProcess(ctx, name, lab.EngineProcess, sigkill); err != nil {
 		return nil, err
 	}
 	r := &rogue{node: name, bed: b, tun: tuntest.NewChannelTUN(), stop: make(chan struct{}), route: func(outer) []outer { return nil }}
 	quiet := &device.Logger{Verbosef: device.DiscardLogf, Errorf: device.DiscardLogf}
 	r.dev = device.NewDevice(r.tun.TUN(), insideBind{conn.NewStdNetBind(), b, name}, quiet)
-	err = r.dev.IpcSet(uapi)
-	for try := 0; err == nil; try++ {
-		// The engine's threads may still be ending, and hold the port.
-		if err = r.dev.Up(); err == nil || try == 20 {
-			break
+	// The engine's threads may still be ending, and hold the port.
+	err = eventually(ctx, 2*time.Second, func() error {
+		if err := r.dev.IpcSet(uapi); err != nil {
+			return err
 		}
-		err = nil
-		time.Sleep(100 * time.Millisecond)
-	}
+		return r.dev.Up()
+	})
 	if err != nil {
 		r.dev.Close()
 		return nil, errors.Join(fmt.Errorf("check: rogue %s: %w", name, err), b.startEngine(ctx, name))

@@ -170,6 +170,26 @@ func (b *Bench) Unreached(ctx context.Context, from string, dst netip.Addr) (Pin
 	return p, err
 }
 
+// Reached pings dst from a host until it answers, and then wants every request
+// answered.
+func (b *Bench) Reached(ctx context.Context, from string, dst netip.Addr) (p Ping, err error) {
+	err = eventually(ctx, 15*time.Second, func() error {
+		p, err := b.ping(ctx, from, dst, pingOptions{})
+		if err == nil && p.Received == 0 {
+			err = fmt.Errorf("%s does not reach %v", from, dst)
+		}
+		return err
+	})
+	if err != nil {
+		return p, err
+	}
+	p, err = b.ping(ctx, from, dst, pingOptions{count: 3})
+	if err == nil && p.Received < p.Sent {
+		err = fmt.Errorf("%s to %v: %d of %d answered", from, dst, p.Received, p.Sent)
+	}
+	return p, err
+}
+
 // AwaitDefaultRoute waits until a host has an IPv6 default route that it learned
 // from a router advertisement of gateway mac, and returns it.
 func (b *Bench) AwaitDefaultRoute(ctx context.Context, host string, mac table.MAC) (route string, err error) {

@@ -15,10 +15,13 @@ type Step struct {
 	Run func(context.Context, *Bench) (seen string, result any, err error)
 }
 
-// Show returns what the demonstration shows, in order, on the standard lab.
-func Show() []Step {
+// Show returns what the demonstration shows, in order, on the standard lab with
+// EVPN. extension is the file by which the lab grows.
+func Show(extension string) []Step {
+	extend := func(ctx context.Context, b *Bench) (string, any, error) { return showExtend(ctx, b, extension) }
 	return []Step{
 		{"reach", "Hosts of each tenant ping each other across leaves, IPv4 and IPv6", showReach},
+		{"evpn", "No leaf was told where the others are: BGP EVPN has found them", showEVPN},
 		{"mtu", "Full-size packets pass without fragments", showMTU},
 		{"tcp-red", "TCP through MACsec, VXLAN and WireGuard, and the counters of all nodes", showLossless},
 		{"tcp-blue", "TCP of the second tenant, with the same addresses", showTCP},
@@ -29,6 +32,7 @@ func Show() []Step {
 		{"attack-spine", "A spine in enemy hands tampers, replays, invents", showAttackSpine},
 		{"attack-leaf", "A leaf in enemy hands reaches for what is not its own", showAttackLeaf},
 		{"kill", "A spine is killed, traffic goes on", showKill},
+		{"extend", "A tenant and a leaf are added while all tenants send", extend},
 		{"after", "After all that, every host still reaches its tenant", showReach},
 	}
 }
@@ -39,6 +43,21 @@ func showReach(ctx context.Context, b *Bench) (string, any, error) {
 	}
 	r, err := b.Matrix(ctx, 5)
 	return fmt.Sprintf("%d pairs, %d of %d echoes, mean %.2f ms", r.Pairs, r.Received, r.Sent, r.RTT), r, err
+}
+
+func showEVPN(ctx context.Context, b *Bench) (string, any, error) {
+	r, err := b.EVPN(ctx)
+	return fmt.Sprintf("%d ends of sessions up, %d VTEPs found, %d MACs placed, none learned from frames", r.Sessions, r.VTEPs, r.MACs), r, err
+}
+
+func showExtend(ctx context.Context, b *Bench, file string) (string, any, error) {
+	r, err := b.Extend(ctx, file)
+	sent, lost := 0, 0
+	for _, s := range r.Streams {
+		sent += s.Sent
+		lost += s.Lost
+	}
+	return fmt.Sprintf("%d nodes and %d tenant more, all reach each other after %.1f s; %d of %d datagrams lost", r.Nodes, r.Tenants, r.Took/1e3, lost, sent), r, err
 }
 
 func showMTU(ctx context.Context, b *Bench) (string, any, error) {

@@ -1,8 +1,8 @@
-// Command ztos-demo brings the standard lab up, shows that it does what it
+// Command ztos-demo brings the standard lab with EVPN up, shows that it does what it
 // should, with the checks that the end-to-end tests use, and takes it down.
 //
-// Usage: ztos-demo [-topology FILE] [-json FILE] [-engine FILE]; KEEP=1 in the
-// environment leaves the lab up. The last line is `demo: PASS`, exit code 0, or
+// Usage: ztos-demo [-topology FILE] [-extension FILE] [-json FILE] [-engine FILE];
+// KEEP=1 in the environment leaves the lab up. The last line is `demo: PASS`, exit code 0, or
 // `demo: FAIL: ` with the first failure, exit code 1.
 package main
 
@@ -21,7 +21,8 @@ import (
 )
 
 func main() {
-	topology := flag.String("topology", "lab/standard.yaml", "topology `FILE`")
+	topology := flag.String("topology", "lab/evpn.yaml", "topology `FILE`, with EVPN")
+	extension := flag.String("extension", "lab/evpn-more.yaml", "what is added to it, `FILE`")
 	report := flag.String("json", "build/demo.json", "where the results go, `FILE`")
 	engine := flag.String("engine", "", "the ztos-engine program, `FILE` (default: beside this program)")
 	flag.Parse()
@@ -29,7 +30,7 @@ func main() {
 	defer stop()
 
 	r := newReport(*topology)
-	err := demo(ctx, r, *engine, os.Getenv("KEEP") == "1")
+	err := demo(ctx, r, *extension, *engine, os.Getenv("KEEP") == "1")
 	if ctx.Err() != nil {
 		err = errors.Join(errors.New("interrupted"), err)
 	}
@@ -46,7 +47,7 @@ func main() {
 
 // demo runs the whole demonstration. The lab is taken down in any case, unless
 // keep is set and it came up.
-func demo(ctx context.Context, r *report, engine string, keep bool) (err error) {
+func demo(ctx context.Context, r *report, extension, engine string, keep bool) (err error) {
 	t, err := lab.Load(r.Topology)
 	if err != nil {
 		return err
@@ -79,11 +80,12 @@ func demo(ctx context.Context, r *report, engine string, keep bool) (err error) 
 	b := check.New(l, t)
 	defer b.Close()
 	b.Note = r.note
-	for i, s := range check.Show() {
+	steps := check.Show(extension)
+	for i, s := range steps {
 		if ctx.Err() != nil {
 			break
 		}
-		r.begin(i+1, len(check.Show()), s)
+		r.begin(i+1, len(steps), s)
 		from := time.Now()
 		seen, result, err := s.Run(ctx, b)
 		r.done(s, seen, result, err, time.Since(from))

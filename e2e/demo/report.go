@@ -191,6 +191,7 @@ func (r *report) hints(l *lab.Lab, t *lab.Topology) {
 		{"what the spine can see of them, if their flow takes this one", fmt.Sprintf("%s --socket %s capture --stage wireguard-open --count 5", ctl, spine)},
 		{"who is where, and with whom", fmt.Sprintf("%s --socket %s show fdb", ctl, leaf)},
 		{"", fmt.Sprintf("%s --socket %s show peers", ctl, leaf)},
+		{"what EVPN has found", fmt.Sprintf("%s --socket %s show evpn", ctl, leaf)},
 		{"keys and packet numbers", fmt.Sprintf("%s --socket %s show macsec", ctl, leaf)},
 		{"what the attacks left in the counters", fmt.Sprintf("%s --socket %s show drops", ctl, l.Socket(attacked))},
 		{"the end", fmt.Sprintf("%s lab down %s", ctl, t.Name)},

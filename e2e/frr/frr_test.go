@@ -34,8 +34,16 @@ type router struct {
 	procs map[string]*exec.Cmd
 }
 
-// newRouter starts FRR with a configuration for both daemons.
+// newRouter starts FRR with a configuration for bgpd.
 func newRouter(t testing.TB, ns *nstest.NS, conf string) *router {
+	t.Helper()
+	r := newZebra(t, ns)
+	r.start("bgpd", conf)
+	return r
+}
+
+// newZebra starts FRR without any protocol.
+func newZebra(t testing.TB, ns *nstest.NS) *router {
 	t.Helper()
 	if _, err := os.Stat(filepath.Join(daemons, "bgpd")); err != nil {
 		t.Fatalf("these tests need FRR (package frr): run scripts/install-deps.sh test: %v", err)
@@ -52,7 +60,7 @@ func newRouter(t testing.TB, ns *nstest.NS, conf string) *router {
 			r.kill(name, syscall.SIGKILL)
 		}
 		if t.Failed() {
-			for _, name := range []string{"zebra", "bgpd"} {
+			for _, name := range []string{"zebra", "bgpd", "bfdd"} {
 				log, _ := os.ReadFile(filepath.Join(dir, name+".log"))
 				out, _ := os.ReadFile(filepath.Join(dir, name+".out"))
 				t.Logf("%s:\n%s\n%s", name, out, log[max(0, len(log)-3000):])
@@ -61,7 +69,6 @@ func newRouter(t testing.TB, ns *nstest.NS, conf string) *router {
 		os.RemoveAll(dir)
 	})
 	r.start("zebra", "hostname frr\n")
-	r.start("bgpd", conf)
 	return r
 }
 
@@ -80,7 +87,7 @@ func own(t testing.TB, path string) {
 }
 
 // start starts a daemon and waits until it answers.
-func (r *router) start(name, conf string) {
+func (r *router) start(name, conf string, more ...string) {
 	r.t.Helper()
 	file := filepath.Join(r.dir, name+".conf")
 	conf += fmt.Sprintf("log file %s debugging\n", filepath.Join(r.dir, name+".log"))
@@ -92,7 +99,7 @@ func (r *router) start(name, conf string) {
 		"-f", file, "-i", filepath.Join(r.dir, name+".pid"),
 		"-z", filepath.Join(r.dir, "zserv.api"), "--vty_socket", r.dir, "-P", "0",
 	}
-	cmd := exec.Command(filepath.Join(daemons, name), args...)
+	cmd := exec.Command(filepath.Join(daemons, name), append(args, more...)...)
 	out, err := os.Create(filepath.Join(r.dir, name+".out"))
 	if err != nil {
 		r.t.Fatal(err)

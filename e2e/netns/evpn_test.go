@@ -19,6 +19,7 @@ func TestEVPN(t *testing.T) {
 	step(t, "Integrity", integrity(b))
 	step(t, "Isolation", b.Isolation)
 	step(t, "SpineView", b.SpineView)
+	step(t, "AttackSpine", b.AttackSpine)
 	step(t, "Interest", b.Interest)
 	step(t, "HostMove", b.HostMove)
 	step(t, "Mobility", b.Mobility)
@@ -29,6 +30,9 @@ func TestEVPN(t *testing.T) {
 	step(t, "LeafStop", b.LeafStop)
 	step(t, "KillSpine", b.KillSpine)
 	step(t, "SpineGrace", b.SpineGrace)
+	step(t, "Extend", func(ctx context.Context) (check.Extend, error) { return b.Extend(ctx, "../../lab/evpn-more.yaml") })
+	step(t, "ExtendedFound", b.Found)
+	step(t, "ExtendedIsolation", b.Isolation)
 	step(t, "Reach", func(ctx context.Context) (check.Matrix, error) { return b.Matrix(ctx, 3) })
 }
 

@@ -72,14 +72,14 @@ func up(t *testing.T, file, name string) *check.Bench {
 	if err := l.Up(ctx); err != nil {
 		t.Fatal(err)
 	}
+	b := check.New(l, topo)
 	t.Cleanup(func() {
-		logs(t, l, topo)
+		logs(t, l, b.Topo)
 		if err := l.Down(context.Background()); err != nil {
 			t.Error(err)
 		}
 	})
 	t.Logf("lab %s is up after %v", name, time.Since(start).Round(time.Millisecond))
-	b := check.New(l, topo)
 	b.Note = func(s string) { t.Log(s) }
 	b.Ctl = ctl
 	t.Cleanup(b.Close)

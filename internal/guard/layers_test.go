@@ -32,11 +32,12 @@ var layerOf = map[string]int{
 	"policy":    2,
 	"qos":       2,
 
-	"fabric":   3,
-	"config":   3,
-	"bgp":      3,
-	"bgp/evpn": 2,
-	"identity": 3,
+	"fabric":     3,
+	"fabric/bfd": 2,
+	"config":     3,
+	"bgp":        3,
+	"bgp/evpn":   2,
+	"identity":   3,
 
 	"control": 4,
 
@@ -182,7 +183,7 @@ func TestStandardLibraryFences(t *testing.T) {
 
 // pure are protocols as pure code: no clock, no socket, no goroutine to wait for,
 // and no module of others.
-var pure = []string{"bgp/evpn"}
+var pure = []string{"bgp/evpn", "fabric/bfd"}
 
 // TestPure watches what pure protocols import.
 func TestPure(t *testing.T) {
@@ -213,6 +214,8 @@ func TestLayerOf(t *testing.T) {
 		{"macsec/mka", 2, "macsec"},
 		{"bgp/evpn", 2, "bgp/evpn"},
 		{"bgp", 3, "bgp"},
+		{"fabric/bfd", 2, "fabric/bfd"},
+		{"fabric/bfdnet", 3, "fabric"},
 		{"fabric/hoststack", 3, "fabric"},
 		{"cmd/ztosctl", 5, "cmd"},
 	} {

@@ -22,11 +22,15 @@ const (
 	receiveBuffer = 32 << 20
 )
 
-// Times of a trial's end: the receiver stops when all has come, or when nothing
-// has come for quiet, at the latest after patience.
+// Times of a trial: it begins when nothing has come for quiet, so that it does
+// not queue behind what an earlier one has left in the path's buffers, at the
+// latest after settle. It ends when all has come, at the latest patience after
+// the last was sent. What is still on its way then counts as lost: a path that
+// falls behind has not carried the rate, however much its buffers hold.
 const (
 	quiet    = 40 * time.Millisecond
-	patience = 200 * time.Millisecond
+	settle   = 2 * time.Second
+	patience = 20 * time.Millisecond
 )
 
 // request is what a sender asks a receiver over the control socket, one JSON
@@ -48,9 +52,10 @@ type Receiver struct {
 	fd      int
 	control net.Listener
 
-	mu    sync.Mutex
-	tally tally
-	drops uint32 // of the socket, when the trial began
+	mu      sync.Mutex
+	tally   tally
+	drops   uint32    // of the socket, when the trial began
+	arrived time.Time // when the last datagram came, of whatever trial
 }
 
 // Listen opens the UDP port on all addresses of the namespace, and the unix
@@ -135,7 +140,11 @@ func (r *Receiver) receive(closed <-chan struct{}) error {
 		if err != nil {
 			return fmt.Errorf("udpgen: %w", err)
 		}
+		now := time.Now()
 		r.mu.Lock()
+		if n > 0 {
+			r.arrived = now
+		}
 		for i := range n {
 			msg := &m.msgs[i]
 			r.tally.addBundle(bufs[i][:msg.n], segmentSize(control[i][:msg.hdr.Controllen]))
@@ -184,7 +193,16 @@ func (r *Receiver) answer(c net.Conn) {
 	}
 }
 
+// begin waits for what earlier trials have left on its way.
 func (r *Receiver) begin(q request) {
+	for start := time.Now(); time.Since(start) < settle; time.Sleep(5 * time.Millisecond) {
+		r.mu.Lock()
+		idle := time.Since(r.arrived)
+		r.mu.Unlock()
+		if idle > quiet {
+			break
+		}
+	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.tally.reset(q.Trial, q.Frames)
@@ -193,17 +211,13 @@ func (r *Receiver) begin(q request) {
 
 // end waits for what is still on its way.
 func (r *Receiver) end(q request) Count {
-	start := time.Now()
-	for last, since := uint64(0), start; ; time.Sleep(5 * time.Millisecond) {
+	for start := time.Now(); ; time.Sleep(time.Millisecond) {
+		late := time.Since(start) > patience
 		r.mu.Lock()
 		count := r.tally.count
 		count.SocketDrops = uint64(socketDrops(r.fd) - r.drops)
 		r.mu.Unlock()
-		now := time.Now()
-		if count.Received != last {
-			last, since = count.Received, now
-		}
-		if count.Received >= q.Frames || now.Sub(since) > quiet || now.Sub(start) > patience {
+		if late || count.Received >= q.Frames {
 			return count
 		}
 	}

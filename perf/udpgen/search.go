@@ -165,8 +165,8 @@ func (s *search) note(t Trial) {
 
 // confirm makes long attempts, each below the last one. What buffers take in a
 // short attempt they do not in a long one, so what arrived of one that failed is
-// a better guess than the rate that was asked for. A rate that nothing confirms
-// is none.
+// a better guess than the rate that was asked for, but no bad moment may more
+// than halve it. A rate that nothing confirms is none.
 func (s *search) confirm() error {
 	rate := s.low
 	less := 0.97
@@ -184,7 +184,7 @@ func (s *search) confirm() error {
 			s.found.Confirmed = true
 			return nil
 		}
-		rate = less * min(rate, t.Offered*(1-t.Loss()))
+		rate = less * max(min(rate, t.Offered*(1-t.Loss())), rate/2)
 		less *= less // 3 %, 6 %, 11 %, 22 % less
 	}
 	s.found.Rate, s.found.Loss, s.found.Count = 0, 0, Count{}

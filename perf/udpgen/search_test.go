@@ -15,6 +15,7 @@ type path struct {
 	sender   float64 // most that its sender can send; 0 is no limit
 	hiccups  float64 // part of the attempts that lose 0.5 % for no reason
 	long     float64 // capacity of long attempts, if not the same
+	stalls   int     // long attempts, the first ones, of which nothing arrives
 	tries    int
 	rng      *rand.Rand
 }
@@ -28,6 +29,10 @@ func (p *path) try(rate float64, long bool) (udpgen.Trial, error) {
 	capacity := p.capacity
 	if long && p.long > 0 {
 		capacity = p.long
+	}
+	if long && p.stalls > 0 {
+		p.stalls--
+		capacity = 0
 	}
 	t.Sent = uint64(t.Offered)
 	t.Received = uint64(min(t.Offered, capacity))
@@ -74,6 +79,10 @@ func TestSearch(t *testing.T) {
 		{
 			name: "long attempts get half through", path: path{capacity: 300_000, long: 150_000}, want: 145_000,
 			ok: func(f udpgen.Found) bool { return f.Confirmed && f.Rate <= 150_000 },
+		},
+		{
+			name: "a long attempt stalls", path: path{capacity: 173_000, stalls: 1}, want: 84_000,
+			ok: func(f udpgen.Found) bool { return f.Confirmed },
 		},
 		{
 			name: "no long attempt is good", path: path{capacity: 173_000, long: 1}, want: 0,

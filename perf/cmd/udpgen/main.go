@@ -68,6 +68,7 @@ func send(ctx context.Context, what string, args []string) error {
 	fs.Float64Var(&p.Step, "step", 2, "factor from one attempt of a search to the next, to begin with")
 	fs.Float64Var(&p.Precision, "precision", 0.03, "precision of a search")
 	fs.Float64Var(&p.MaxLoss, "max-loss", 0.001, "loss below which an attempt is good")
+	verbose := fs.Bool("v", false, "write each attempt of a search to standard error")
 	fs.IntVar(&p.Trials, "trials", 16, "most short attempts of a search")
 	fs.Parse(args) // exits on an error
 	p.Start = *rate
@@ -77,7 +78,7 @@ func send(ctx context.Context, what string, args []string) error {
 		return err
 	}
 	defer s.Close()
-	out := json.NewEncoder(os.Stdout)
+	out, progress := json.NewEncoder(os.Stdout), json.NewEncoder(os.Stderr)
 	if what == "send" {
 		t, err := s.Try(ctx, *rate, *short)
 		if err != nil {
@@ -90,7 +91,11 @@ func send(ctx context.Context, what string, args []string) error {
 		if isLong {
 			d = *long
 		}
-		return s.Try(ctx, rate, d)
+		t, err := s.Try(ctx, rate, d)
+		if *verbose && err == nil {
+			err = progress.Encode(t)
+		}
+		return t, err
 	})
 	if err != nil {
 		return err
