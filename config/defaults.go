@@ -5,6 +5,7 @@ import (
 	"net/netip"
 	"time"
 
+	"github.com/ztos/ztos/l2/proxy"
 	"github.com/ztos/ztos/l3"
 )
 
@@ -45,6 +46,11 @@ func Defaults(n *Node) {
 		set(&b.MACLimitAction, LimitForward)
 		set(&b.MSSClamp, On)
 		set(&b.Protection, ProtectMACsec)
+		if b.Suppress {
+			set(&b.SuppressUnknown, UnknownFlood)
+			set(&b.BindingLimit, proxy.DefaultLimit)
+			set(&b.PortBindingLimit, proxy.DefaultPortLimit)
+		}
 		if b.Gateway != nil {
 			set(&b.Gateway.MAC, l3.DefaultMAC(b.VNI))
 		}

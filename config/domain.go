@@ -46,6 +46,18 @@ type BridgeDomain struct {
 	MACsec *MACsec `yaml:"macsec"`
 	// macsec, or none: no MACsec on this VNI, which must be said. Default macsec.
 	Protection Protection `yaml:"protection"`
+	// Answers ARP requests and neighbour solicitations of hosts here for hosts that
+	// other leaves announce, and announces the addresses of hosts here; needs `bgp`.
+	// Default false.
+	Suppress bool `yaml:"suppress"`
+	// What happens to such a question about an address that nobody announced: flood
+	// or drop. With suppress only. Default flood.
+	SuppressUnknown UnknownAction `yaml:"suppress-unknown"`
+	// Most addresses of hosts here that are announced, 1 to 1048576. With suppress
+	// only. Default 16384.
+	BindingLimit uint32 `yaml:"binding-limit"`
+	// The most at one port, 1 to 1048576. With suppress only. Default 1024.
+	PortBindingLimit uint32 `yaml:"port-binding-limit"`
 	// How the bridge domain appears in EVPN. Default: derived from `bgp` where
 	// there is that section, otherwise refused.
 	EVPN *EVPN `yaml:"evpn"`

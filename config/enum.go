@@ -318,6 +318,35 @@ func (v *LimitAction) UnmarshalText(b []byte) (err error) {
 	return err
 }
 
+// UnknownAction says what happens to a question about an unknown address. The zero value means that the document does not say.
+type UnknownAction uint8
+
+// The values of UnknownAction.
+const (
+	UnknownFlood UnknownAction = iota + 1 // flood it
+	UnknownDrop                           // drop it
+)
+
+var unknownActionWords = []string{"flood", "drop"}
+
+// ParseUnknownAction returns the UnknownAction that s names.
+func ParseUnknownAction(s string) (UnknownAction, error) {
+	v, err := parseEnum("behaviour for unknown addresses", s, unknownActionWords)
+	return UnknownAction(v), err
+}
+
+// String returns the word of the document, empty for the zero value.
+func (v UnknownAction) String() string { return enumString(uint8(v), unknownActionWords) }
+
+// MarshalText returns String.
+func (v UnknownAction) MarshalText() ([]byte, error) { return []byte(v.String()), nil }
+
+// UnmarshalText sets v by ParseUnknownAction.
+func (v *UnknownAction) UnmarshalText(b []byte) (err error) {
+	*v, err = ParseUnknownAction(string(b))
+	return err
+}
+
 // XPN reports whether v numbers packets with 64 bits: it then needs an SSCI per
 // secure channel and a salt per SA.
 func (v Cipher) XPN() bool { return v == GCMAESXPN128 || v == GCMAESXPN256 }

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"fmt"
 	"net/netip"
 	"slices"
 )
@@ -46,6 +47,42 @@ func (e *EVPN) check(c checker) {
 		}
 	}
 	checkAddrs(c.at("vteps"), e.VTEPs)
+}
+
+// maxBindings is the most that a limit of bindings may be.
+const maxBindings = 1 << 20
+
+// checkSuppress checks what goes with suppress.
+func (b *BridgeDomain) checkSuppress(c checker) {
+	if !b.Suppress {
+		for _, f := range []struct {
+			name string
+			set  bool
+		}{
+			{"suppress-unknown", b.SuppressUnknown != 0}, {"binding-limit", b.BindingLimit != 0},
+			{"port-binding-limit", b.PortBindingLimit != 0},
+		} {
+			if f.set {
+				c.at("%s", f.name).fault("add `suppress: true`, or remove it", "without suppress it says nothing")
+			}
+		}
+		return
+	}
+	if b.BindingLimit > maxBindings {
+		c.at("binding-limit").fault(fmt.Sprintf("use 1 to %d", maxBindings), "%d is out of range", b.BindingLimit)
+	}
+	if b.PortBindingLimit > maxBindings {
+		c.at("port-binding-limit").fault(fmt.Sprintf("use 1 to %d", maxBindings), "%d is out of range", b.PortBindingLimit)
+	}
+}
+
+// crossSuppress wants EVPN where a bridge domain answers for hosts of other leaves.
+func (n *Node) crossSuppress(c checker) {
+	for i := range n.BridgeDomains {
+		if b := &n.BridgeDomains[i]; b.Suppress && b.EVPN == nil {
+			c.at("bridge-domains[%d].suppress", i).fault("add a `bgp` section, or remove it", "without EVPN nobody says which hosts others have")
+		}
+	}
 }
 
 // crossAnnounced wants BGP where a spine's guard goes by what is announced.

@@ -224,6 +224,13 @@ func TestFaults(t *testing.T) {
 		{"evpn: vtep nobody leads to", leaf, []edit{{"- vni: 10200", "- vni: 10300\n  protection: none\n  evpn: {vteps: [203.0.113.1]}\n- vni: 10200"}}, []string{"bridge-domains[1].evpn.vteps[0]: no peer leads to VTEP 203.0.113.1"}},
 		{"evpn: own vtep", leaf, []edit{{"- vni: 10200", "- vni: 10300\n  protection: none\n  evpn: {vteps: [10.255.0.1]}\n- vni: 10200"}}, []string{"bridge-domains[1].evpn.vteps[0]: 10.255.0.1 is this node's own address"}},
 		{"evpn: unknown key", leaf, []edit{{"    rd: \"10.255.0.1:7\"", "    rds: 10.255.0.1:7"}}, []string{"bridge-domains[0].evpn.rds: unknown key \"rds\""}},
+		{"suppress: unknown action", leaf, []edit{{"suppress-unknown: drop", "suppress-unknown: ask"}}, []string{"bridge-domains[0].suppress-unknown: \"ask\" is not a behaviour for unknown addresses: want flood, drop"}},
+		{"suppress: limits", leaf, []edit{{"  binding-limit: 5000", "  binding-limit: 2000000"}, {"port-binding-limit: 50", "port-binding-limit: 1048577"}}, []string{
+			"bridge-domains[0].binding-limit: 2000000 is out of range", "bridge-domains[0].port-binding-limit: 1048577 is out of range"}},
+		{"suppress: what goes with it, without it", leaf, []edit{{"  suppress: true\n", ""}}, []string{
+			"bridge-domains[0].suppress-unknown: without suppress it says nothing", "bridge-domains[0].binding-limit: without suppress it says nothing",
+			"bridge-domains[0].port-binding-limit: without suppress it says nothing"}},
+		{"suppress without bgp", routing, []edit{{"- vni: 10101\n", "- vni: 10101\n  suppress: true\n"}}, []string{"bridge-domains[0].suppress: without EVPN nobody says which hosts others have"}},
 		{"announced without bgp", reflector, []edit{{"bgp:\n  asn: 65000\n  neighbors:\n  - {address: 10.255.0.1}\n  - {address: 10.255.0.2}\n", ""}}, []string{"vrfs[0].announced: without BGP nothing is announced"}},
 		{"channel without vtep", leaf, []edit{{"storm-defaults", "# x\nstorm-defaults"}, {"    peers:\n    - vtep: 10.255.0.2", "    peers:\n    - {sci: \"0b00000000000001\", sas: [{an: 0, key-file: /k}]}\n    - vtep: 10.255.0.2"}}, []string{"bridge-domains[0].macsec.peers[0].vtep: no VTEP"}},
 		// VRFs

@@ -13,6 +13,8 @@ func (b *BridgeDomain) Equal(o *BridgeDomain) bool {
 		b.VRF == o.VRF && b.Gateway.equal(o.Gateway) && slices.Equal(b.StaticNeighbours, o.StaticNeighbours) &&
 		b.Ageing == o.Ageing && b.MACLimit == o.MACLimit && b.MACLimitAction == o.MACLimitAction &&
 		same(b.Storm, o.Storm) && b.MSSClamp == o.MSSClamp && b.MACsec.equal(o.MACsec) && b.Protection == o.Protection &&
+		b.Suppress == o.Suppress && b.SuppressUnknown == o.SuppressUnknown &&
+		b.BindingLimit == o.BindingLimit && b.PortBindingLimit == o.PortBindingLimit &&
 		b.EVPN.equal(o.EVPN)
 }
 

@@ -20,6 +20,7 @@ func (n *Node) cross(out *Faults) {
 	n.crossBGP(c)
 	n.crossBFD(c)
 	n.crossAnnounced(c)
+	n.crossSuppress(c)
 }
 
 // crossRoles refuses sections that no role of the node uses, and roles without

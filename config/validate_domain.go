@@ -31,6 +31,7 @@ func (b *BridgeDomain) check(c checker) {
 	}
 	b.checkStatic(c.at("static-macs"))
 	b.checkGateway(c)
+	b.checkSuppress(c)
 	checkSpan(c.at("ageing"), b.Ageing, "1s", "1000000s", "")
 	switch {
 	case b.MACsec == nil && b.Protection == ProtectMACsec:

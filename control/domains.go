@@ -73,6 +73,7 @@ func (n *Node) prepareDomains(p *plan, cfg *config.Node, keys *keyring, t *fabri
 		d := p.domains[vni]
 		if d == nil {
 			p.finish = append(p.finish, func() { n.learner.RemoveDomain(vni) })
+			p.commit = append(p.commit, func() { n.proxy.RemoveDomain(vni) })
 		}
 		if s := old.domain.SecY; s != nil && (d == nil || d.domain.SecY == nil) {
 			p.finish = append(p.finish, func() {
@@ -119,6 +120,7 @@ func (n *Node) prepareDomain(p *plan, cfg *config.Node, keys *keyring, t *fabric
 	} else { // only its keys changed
 		d.domain.IRB = old.domain.IRB
 	}
+	n.prepareProxy(p, cfg.Self.Address, d)
 	if err != nil {
 		return nil, routingFault(path, err)
 	}
@@ -150,7 +152,8 @@ func (n *Node) prepareDomain(p *plan, cfg *config.Node, keys *keyring, t *fabric
 		}
 	}
 	b.VTEPs, b.Known = floodIDs(bd.VTEPs, n.found(bd), d.domain.Adjacencies)
-	learn.Statics = n.statics(bd)
+	b.Told = learn.Told
+	learn.Statics = n.statics(bd, cfg.Self.Address)
 	if d.domain.BD, err = l2.NewBD(b); err != nil {
 		return nil, config.Faults{{Path: path, Problem: err.Error()}}
 	}
@@ -318,7 +321,7 @@ func stormLimits(cfg *config.Node, bd *config.BridgeDomain) l2.StormLimits {
 	}
 }
 
-func (n *Node) statics(bd *config.BridgeDomain) (out []l2.Static) {
+func (n *Node) statics(bd *config.BridgeDomain, self netip.Addr) (out []l2.Static) {
 	for _, s := range bd.StaticMACs {
 		dest := l2.Remote(handle(n.ids.vteps, vtepKey{bd.VNI, s.VTEP}))
 		if s.Port != "" {
@@ -328,6 +331,9 @@ func (n *Node) statics(bd *config.BridgeDomain) (out []l2.Static) {
 	}
 	if bd.Gateway != nil {
 		out = append(out, l2.Static{MAC: bd.Gateway.MAC, Dest: l2.Gateway})
+	}
+	if bd.Suppress {
+		out = append(out, l2.Static{MAC: proxyMAC(self), Dest: l2.Gateway})
 	}
 	return out
 }
@@ -356,6 +362,7 @@ func (n *Node) learn() {
 // noteLearned tells the log and EVPN what the learner did.
 func (n *Node) noteLearned() {
 	changes := n.learner.TakeChanges()
+	n.followMACs(changes)
 	if n.overlay != nil {
 		n.overlay.Learned(changes)
 	}
@@ -367,7 +374,9 @@ func (n *Node) noteLearned() {
 				n.log.Debug(c.String())
 			}
 		default:
-			n.log.Warn(c.String())
+			if !n.foreignOrigin(&c) {
+				n.log.Warn(c.String())
+			}
 		}
 	}
 }

@@ -39,6 +39,7 @@ const (
 // openOverlay makes the node ready for EVPN.
 func (n *Node) openOverlay() {
 	n.overlay = overlay.New(overlayTables{n.learner, n}, n.now, n.log)
+	n.overlay.SetNeighbours(proxyNeighbours{n})
 	n.overlay.RouteBy(newOverlayRouter(n))
 	n.learner.SetArbiter(n.overlay.Admit)
 	n.bgpIn = make(chan bgpMessage, bgpDepth)

@@ -55,7 +55,9 @@ func (n *Node) loop() {
 		if at := n.neighbourWork(); at != 0 {
 			next = min(next, max(time.Duration(at-n.now()), time.Millisecond))
 		}
+		next = n.proxyWork(next)
 		outcome, next := n.syncOverlay(next)
+		n.publishProxy()
 		now := time.Now()
 		var secys []*macsec.SecY
 		save := false

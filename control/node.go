@@ -20,6 +20,7 @@ import (
 	"github.com/ztos/ztos/engine/worker"
 	"github.com/ztos/ztos/fabric"
 	"github.com/ztos/ztos/l2"
+	"github.com/ztos/ztos/l2/proxy"
 	"github.com/ztos/ztos/l3"
 	"github.com/ztos/ztos/macsec"
 	"github.com/ztos/ztos/wireguard"
@@ -78,6 +79,11 @@ type Node struct {
 	neighbours *l3.Neighbours
 	heard      [256]l3.Event
 
+	proxy   *proxy.Bindings
+	proxied [256]proxy.Event
+	refused map[refusedKey]int64 // ns, when a refused claim was logged last
+	foreign map[vtepKey]int64    // ns, when a VTEP's frames with MACs of others were logged last
+
 	fixed []fixedWorker // of the underlay and the host stack
 
 	blocksMu sync.Mutex
@@ -130,7 +136,9 @@ func Start(path string, log *slog.Logger, version string) (*Node, error) {
 		ports: map[string]*portState{}, peers: map[string]*peerState{}, domains: map[table.VNI]*domainState{},
 		lost: map[string]bool{}, learner: l2.NewLearner(), ring: l2.NewRing(learnRing),
 		vrfs: map[string]*vrfState{}, links: map[table.VNI]*linkState{}, neighbours: l3.NewNeighbours(),
+		refused: map[refusedKey]int64{}, foreign: map[vtepKey]int64{},
 	}
+	n.proxy = proxy.New(n.circuitOf)
 	if err := n.open(cfg, keys); err != nil {
 		n.close()
 		return nil, err
@@ -207,6 +215,7 @@ func (n *Node) open(cfg *config.Node, keys *keyring) (err error) {
 	}
 	if cfg.Self.Is(config.Leaf) {
 		n.env.Neighbours = ring.New[l3.Event](learnRing)
+		n.env.Proxied = ring.New[proxy.Event](learnRing)
 		if n.env.Punts, err = fabric.NewPunts(); err != nil {
 			return err
 		}

@@ -1,6 +1,7 @@
 package control
 
 import (
+	"net/netip"
 	"slices"
 	"time"
 
@@ -33,6 +34,7 @@ func (n *Node) EVPN() status.EVPN {
 		for _, x := range d.Export {
 			s.Export = append(s.Export, x.String())
 		}
+		s.Suppression = n.suppression(d.VNI)
 		fdbs = append(fdbs, n.learner.FDB(d.VNI))
 		e.Domains = append(e.Domains, s)
 	}
@@ -73,7 +75,7 @@ func (n *Node) Moves() []status.Move {
 	for _, e := range n.overlay.Moves() {
 		m := status.Move{
 			Kind: e.Kind.String(), Age: n.since(e.Time), VNI: e.VNI, MAC: e.MAC, From: e.From, To: e.To,
-			Port: n.portOf(e.VNI, e.Port),
+			Port: n.portOf(e.VNI, e.Port), Address: e.IP,
 		}
 		if e.Kind == evpn.EventMoved {
 			m.Seq = e.Seq
@@ -92,7 +94,7 @@ func (n *Node) portOf(vni table.VNI, circuit uint32) string {
 	return n.places(d)[l2.Local(table.ACID(circuit))].Port
 }
 
-// Duplicates returns the MACs in quarantine, the oldest first.
+// Duplicates returns the MACs in quarantine, the oldest first, then the addresses.
 func (n *Node) Duplicates() []status.Duplicate {
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -107,7 +109,24 @@ func (n *Node) Duplicates() []status.Duplicate {
 		}
 		out = append(out, s)
 	}
+	for _, d := range n.overlay.DuplicateAddresses() {
+		out = append(out, status.Duplicate{
+			VNI: d.VNI, MAC: d.MAC, Address: d.IP, Left: config.Duration(max(d.Until-n.now(), int64(time.Millisecond))),
+		})
+	}
 	return out
+}
+
+// ReleaseAddress ends the quarantine of an address and reports whether it was in
+// one.
+func (n *Node) ReleaseAddress(vni table.VNI, ip netip.Addr) bool {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.overlay == nil || !n.overlay.ReleaseAddress(vni, ip) {
+		return false
+	}
+	n.poke()
+	return true
 }
 
 // ReleaseDuplicate ends the quarantine of a MAC and reports whether it was in one.

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"iter"
 	"maps"
+	"net/netip"
 	"slices"
 	"time"
 
@@ -80,7 +81,9 @@ func (n *Node) Neighbours(f status.NeighbourFilter) iter.Seq[status.Neighbour] {
 	n.mu.Lock()
 	now := n.now()
 	var list []status.Neighbour
-	for _, vni := range slices.Sorted(maps.Keys(n.links)) {
+	vnis := slices.AppendSeq(n.proxy.Domains(), maps.Keys(n.links))
+	slices.Sort(vnis)
+	for _, vni := range slices.Compact(vnis) {
 		list = n.appendNeighbours(list, vni, now, f)
 	}
 	n.mu.Unlock()
@@ -88,14 +91,30 @@ func (n *Node) Neighbours(f status.NeighbourFilter) iter.Seq[status.Neighbour] {
 }
 
 func (n *Node) appendNeighbours(list []status.Neighbour, vni table.VNI, now int64, f status.NeighbourFilter) []status.Neighbour {
-	for l := range n.neighbours.All(vni) {
-		s := status.Neighbour{VRF: n.links[vni].vrf, VNI: vni, Address: l.Addr, MAC: l.MAC, State: l.State.String()}
-		if l.Seen != 0 {
-			s.Age = config.Duration(max(time.Duration(now-l.Seen).Truncate(time.Millisecond), time.Millisecond))
+	vrf, bindings := "", n.bindings(vni)
+	if l := n.links[vni]; l != nil {
+		vrf = l.vrf
+	}
+	add := func(addr netip.Addr, mac table.MAC, state string, seen int64) {
+		s := status.Neighbour{VRF: vrf, VNI: vni, Address: addr, MAC: mac, State: state}
+		if seen != 0 {
+			s.Age = config.Duration(max(time.Duration(now-seen).Truncate(time.Millisecond), time.Millisecond))
 		}
 		if f.Match(&s) {
+			n.placeNeighbour(&s)
 			list = append(list, s)
 		}
 	}
+	from := len(list)
+	for l := range n.neighbours.All(vni) {
+		if _, both := bindings[l.Addr]; !both || l.State == l3.Permanent {
+			delete(bindings, l.Addr)
+			add(l.Addr, l.MAC, l.State.String(), l.Seen)
+		}
+	}
+	for _, l := range bindings {
+		add(l.Addr, l.MAC, string(l.State), l.Seen)
+	}
+	slices.SortFunc(list[from:], func(a, b status.Neighbour) int { return a.Address.Compare(b.Address) })
 	return list
 }

@@ -7,6 +7,7 @@ import (
 	"github.com/ztos/ztos/engine/table"
 	"github.com/ztos/ztos/engine/trace"
 	"github.com/ztos/ztos/l2"
+	"github.com/ztos/ztos/l2/proxy"
 	"github.com/ztos/ztos/l3"
 	"github.com/ztos/ztos/wireguard"
 )
@@ -28,6 +29,9 @@ type Env struct {
 	// learns for control. Both are nil on a node that does not route.
 	Punts      *Punts
 	Neighbours *ring.Ring[l3.Event]
+	// Proxied takes what hosts say of themselves in ARP and ND, where a bridge
+	// domain has a Proxy; nil without a leaf.
+	Proxied *ring.Ring[proxy.Event]
 	// Host is the node's own IP stack; nil when it has none.
 	Host Host
 	// Clock returns ns since the engine started. Graphs call it once a burst.

@@ -270,7 +270,7 @@ func TestChannelOfAnotherLeafIsRefused(t *testing.T) {
 	b.must(err)
 	frame, off := tcp(1, 2, 1, pattern(100, 1))
 	b.inject("leaf1", red, frame, off)
-	if n, d := len(b.nodes["leaf2"].ports[red].Sent()), b.nodes["leaf2"].dropped(counter.MACsecUnknownSCI); n != 0 || d != 1 {
+	if n, d := len(b.nodes["leaf2"].ports[red].Sent()), b.nodes["leaf2"].dropped(counter.MACsecForeignSCI); n != 0 || d != 1 {
 		t.Errorf("%d frames reached the host, %d drops; want 0 and 1", n, d)
 	}
 }

@@ -144,12 +144,15 @@ func (g *Gateway) frame(c *punt) *pkt.Frame {
 // work does what c asks. f is its packet.
 func (g *Gateway) work(c *punt, f *pkt.Frame) counter.Reason {
 	dom, ok := g.snap.Domain(c.vni)
-	if !ok || dom.IRB == nil {
+	switch {
+	case !ok:
+		return counter.RouteGone
+	case c.cause == 0: // of a gateway or a proxy
+		return g.irb.place(dom, f)
+	case dom.IRB == nil:
 		return counter.RouteGone
 	}
 	switch c.cause {
-	case 0:
-		return g.irb.place(dom, f)
 	case l3.NeighbourWords:
 		g.forGateway(dom, f)
 		return counter.None // the frame itself went on

@@ -38,13 +38,14 @@ type LeafIn struct {
 	irb    *irbRoute
 	locals []*l2.AC // of the flooded frame in hand
 
-	answers    *pkt.Vector // ICMP to senders of oversized frames
+	answers    *pkt.Vector // ICMP to senders of oversized frames, ARP and ND to hosts
 	answerBufs []byte
 	inlined    []byte // frames whose own tags were put back; nil until needed
 
 	now     int64
 	watched bool
 	snap    *Snapshot
+	told    bool // control has something to learn of ARP and ND
 }
 
 // NewLeafIn returns the graph of queue rx of port id. wg and plain are this
@@ -90,6 +91,7 @@ func (g *LeafIn) Step() error {
 	g.tx.begin(g.snap, g.now, g.watched)
 	g.irb.begin(g.snap, g.now, g.watched)
 	g.answers.Reset()
+	g.told = false
 
 	p := entry(g.snap.ports, uint32(g.port))
 	if p == nil {
@@ -124,7 +126,7 @@ func (g *LeafIn) Step() error {
 	g.tx.mac.FlushCounters()
 	g.out.flush(g.snap)
 	g.irb.end()
-	if g.bridge.End() {
+	if g.bridge.End() || g.told {
 		g.env.Wake()
 	}
 	return nil
@@ -160,6 +162,11 @@ func (g *LeafIn) decide(p *Port, i int) counter.Reason {
 	v := g.bridge.FromLocal(dom.BD, ac.AC, f)
 	if g.watched && v.Kind != l2.Drop {
 		g.see(trace.Bridge, f, counter.None)
+	}
+	if dom.Proxy != nil && v.Kind != l2.Drop {
+		if done, r := g.proxied(ac, f, v); done {
+			return r
+		}
 	}
 	switch v.Kind {
 	case l2.Unicast:

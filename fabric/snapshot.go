@@ -7,6 +7,7 @@ import (
 	"github.com/ztos/ztos/engine/table"
 	"github.com/ztos/ztos/engine/table/fib"
 	"github.com/ztos/ztos/l2"
+	"github.com/ztos/ztos/l2/proxy"
 	"github.com/ztos/ztos/macsec"
 	"github.com/ztos/ztos/vxlan"
 )
@@ -73,6 +74,8 @@ type Domain struct {
 	ClampMSS bool
 	// TooBig tells senders of oversized frames.
 	TooBig *l2.TooBig
+	// Proxy answers ARP and ND for hosts behind other nodes; nil when it does not.
+	Proxy *proxy.Domain
 	// IRB says how the VNI is routed; nil when it is only bridged.
 	IRB *IRB
 	// Adjacencies are the remote VTEPs of the VNI, by address.

@@ -355,7 +355,7 @@ func (g *UnderlayIn) decap(peer *Peer, v *vxlan.Packet, id uint32) counter.Reaso
 	if g.watched {
 		g.see(trace.VXLANDecap, id, v.VNI, v.Frame, counter.None)
 	}
-	frame, r := g.validate(f.dom, f.adj, v.Frame)
+	frame, origin, r := g.validate(f.dom, f.adj, v.Frame)
 	if r != counter.None {
 		g.drop(r, trace.MACsecValidate, id, v.VNI, v.Frame)
 		return counter.None // counted here, where the VNI is known
@@ -368,26 +368,34 @@ func (g *UnderlayIn) decap(peer *Peer, v *vxlan.Packet, id uint32) counter.Reaso
 	}
 	fr := g.vec.Add(frame)
 	fr.VNI = uint32(v.VNI)
-	fr.VTEP = uint32(f.adj.ID)
+	fr.VTEP = uint32(origin)
 	fr.TraceID = id
 	return counter.None
 }
 
-// validate returns the tenant frame inside frame. A protected VNI takes only
-// what its SecY validates, and only from the VTEP whose channel authenticated it;
-// an unprotected VNI takes no MACsec.
-func (g *UnderlayIn) validate(dom *Domain, adj *Adjacency, frame []byte) ([]byte, counter.Reason) {
+// validate returns the tenant frame inside frame, and whose it is: the VTEP of the
+// channel whose SA authenticated it, which the bridge compares with where EVPN has
+// its source MAC. A protected VNI takes only what its SecY validates, and only in
+// the name of that VTEP; an unprotected VNI takes no MACsec, and believes the outer
+// source.
+//
+// Hot path: no allocation.
+func (g *UnderlayIn) validate(dom *Domain, adj *Adjacency, frame []byte) (tenant []byte, origin table.VTEPID, r counter.Reason) {
 	if dom.SecY == nil {
 		if wire.Ethernet(frame).Type() == macsec.EtherType {
-			return nil, counter.MACsecUnexpected
+			return nil, 0, counter.MACsecUnexpected
 		}
-		return frame, counter.None
+		return frame, adj.ID, counter.None
 	}
 	tenant, sc, r := dom.SecY.Validate(&g.mac, frame)
-	if r == counter.None && sc.VTEP() != adj.ID {
-		return nil, counter.MACsecUnknownSCI
+	if r != counter.None {
+		return nil, 0, r
 	}
-	return tenant, r
+	if origin = sc.VTEP(); origin != adj.ID {
+		sc.CountForeign()
+		return nil, 0, counter.MACsecForeignSCI
+	}
+	return tenant, origin, counter.None
 }
 
 // deliver carries the tenant frames of the vector to ports: runs of one flow are
@@ -440,6 +448,9 @@ func (g *UnderlayIn) bridgeOut(f *pkt.Frame) counter.Reason {
 		g.out.push(out, f)
 		return counter.None
 	case l2.ToGateway:
+		if dom.forProxy(f) {
+			return counter.NoDestination // it asks hosts of this leaf only
+		}
 		return g.irb.toGateway(dom, f)
 	case l2.Flood:
 		// Only what nobody else answers: a remote host's own leaf has learned

@@ -32,6 +32,7 @@ type BDConfig struct {
 	ACs   []*AC          // of this VNI
 	VTEPs []table.VTEPID // BUM frames from attachment circuits go to all of them
 	Known []table.VTEPID // further VTEPs that unicast may go to or come from
+	Told  []table.VTEPID // of those, VTEPs whose MACs EVPN says: see Bridge
 	Storm *Storm         // of the VNI, for all that enters it; nil: no limit
 	Gate  *Gate          // from Learner.Gate; nil: no limit
 	Count *Counters      // nil: counted nowhere that anybody sees
@@ -54,7 +55,8 @@ type BD struct {
 	gate    *Gate
 	acByID  idIndex
 	vteps   idIndex // flood list and Known
-	grouped bool    // some circuit has a split-horizon group
+	told    idIndex
+	grouped bool // some circuit has a split-horizon group
 }
 
 // NewBD checks c and builds the bridge domain.
@@ -80,6 +82,9 @@ func NewBD(c BDConfig) (*BD, error) {
 			return nil, fmt.Errorf("l2: VNI %d: attachment circuit %d twice", c.VNI, ac.ID)
 		}
 		b.grouped = b.grouped || ac.Group != 0
+	}
+	for _, id := range c.Told {
+		b.told.add(uint32(id))
 	}
 	if err := b.index(c.VTEPs, c.Known); err != nil {
 		return nil, err

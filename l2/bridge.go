@@ -136,6 +136,23 @@ func (b *Bridge) FromGateway(bd *BD, f *pkt.Frame) Verdict {
 	return v
 }
 
+// Unflood takes back the counts of a Flood that FromLocal has just decided on for f,
+// which came in by ac of bd and is answered here instead.
+func (b *Bridge) Unflood(bd *BD, ac *AC, f *pkt.Frame) {
+	n := uint64(wireFrames(f))
+	c := Multicast
+	if table.MACFrom(f.Head) == table.Broadcast {
+		c = Broadcast
+	}
+	t := &b.tally
+	t.flooded[c] -= n
+	local, tunnel := uint64(bd.floodLocals(ac)), uint64(len(bd.VTEPs))
+	t.txLocal.frames -= n * local
+	t.txLocal.bytes -= uint64(f.Len) * local
+	t.txTunnel.frames -= n * tunnel
+	t.txTunnel.bytes -= uint64(f.Len) * tunnel
+}
+
 // FromLeaf counts f, which came by the L3VNI bd; it is routed, not bridged.
 func (b *Bridge) FromLeaf(bd *BD, f *pkt.Frame) {
 	b.open(bd)
@@ -247,6 +264,9 @@ func (b *Bridge) learn(bd *BD, in *AC, src table.MAC, from Dest) counter.Reason 
 		return counter.None
 	}
 	report := true
+	if s == SourceMoved && in == nil && bd.told.find(from.ID) >= 0 {
+		s = SourceForeign // EVPN has it here until it says otherwise
+	}
 	switch s {
 	case SourceDrop:
 		return counter.FDBDrop

@@ -46,6 +46,10 @@ func (l *Learner) learn(s *Sighting, now uint32) {
 		l.note(Change{Kind: MoveRefused, VNI: d.vni, MAC: s.MAC, From: old.Dest, To: s.From})
 		return
 	case fromVTEP && d.told[table.VTEPID(s.From.ID)]:
+		if known {
+			d.stats.Refused++
+			l.note(Change{Kind: MoveRefused, VNI: d.vni, MAC: s.MAC, From: old.Dest, To: s.From})
+		}
 		return // EVPN says what is there
 	case !known && d.limit.reached(d.learned):
 		d.stats.Limited++

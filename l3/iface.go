@@ -40,7 +40,7 @@ func NewInterface(i Interface) (*Interface, error) {
 		return nil, fmt.Errorf("l3: VNI %d: a gateway without addresses", i.VNI)
 	}
 	i.Addresses = slices.Clone(i.Addresses)
-	i.LinkLocal = linkLocal(i.MAC)
+	i.LinkLocal = LinkLocal(i.MAC)
 	i.own, i.prefixes = nil, nil
 	for _, p := range i.Addresses {
 		if !p.IsValid() || p.Addr().Is4In6() || p.Addr().Zone() != "" {
@@ -53,9 +53,9 @@ func NewInterface(i Interface) (*Interface, error) {
 	return &i, nil
 }
 
-// linkLocal returns fe80::/64 with the modified EUI-64 of m: its universal/local
+// LinkLocal returns fe80::/64 with the modified EUI-64 of m: its universal/local
 // bit inverted, ff:fe in the middle.
-func linkLocal(m table.MAC) netip.Addr {
+func LinkLocal(m table.MAC) netip.Addr {
 	var b [16]byte
 	b[0], b[1] = 0xfe, 0x80
 	var mac [6]byte

@@ -349,6 +349,7 @@ func (t *Topology) leaf(n *Node, c *config.Node, p places) error {
 			continue
 		}
 		bd := config.BridgeDomain{VNI: tn.VNI, Name: tn.Name, MTU: tn.MTU, Protection: tn.Protection}
+		bd.Suppress = tn.Suppress && !tn.L3VNI
 		for _, h := range t.Hosts(tn.Name) {
 			if h.Host.Port.Node == n.Name {
 				bd.Attach = append(bd.Attach, config.Attach{Port: h.Host.Port.Dev, VLAN: h.Host.VLAN})

@@ -105,6 +105,9 @@ type Tenant struct {
 	// This is no segment but the L3VNI of the VRF: it has no hosts, and is on
 	// every leaf where the VRF is. Default false.
 	L3VNI bool `yaml:"l3vni"`
+	// Leaves answer ARP and ND for hosts of other leaves; needs fabric.evpn.
+	// Default false.
+	Suppress bool `yaml:"suppress"`
 }
 
 // Kind is what a node is. The zero value means that the document does not say.

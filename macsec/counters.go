@@ -23,6 +23,7 @@ type txSACounters struct{ outPkts counter.Shared }
 type rxSCCounters struct {
 	inPktsOK, inPktsLate, inPktsReplayed, inPktsNotValid counter.Shared
 	inPktsNotUsingSA, inPktsModeMismatch, inPktsRunt     counter.Shared
+	inPktsForeign                                        counter.Shared
 }
 
 type rxSACounters struct {
@@ -60,6 +61,7 @@ type RxSCCounters struct {
 	InPktsReplayed     uint64 // inside the window, seen before
 	InPktsModeMismatch uint64 // E, C or mode not as configured
 	InPktsRunt         uint64 // authentic, and no whole Ethernet frame inside
+	InPktsForeign      uint64 // authentic, and in another VTEP's name: not delivered, though InPktsOK
 }
 
 // RxSACounters are those of a receive SA, since InstallRxSA.
@@ -104,8 +106,15 @@ func (c *RxSC) Counters() RxSCCounters {
 		InPktsReplayed:     n.inPktsReplayed.Load(),
 		InPktsModeMismatch: n.inPktsModeMismatch.Load(),
 		InPktsRunt:         n.inPktsRunt.Load(),
+		InPktsForeign:      n.inPktsForeign.Load(),
 	}
 }
+
+// CountForeign counts a frame that Validate gave with the channel, and that came in
+// another VTEP's name than the channel's. Any goroutine.
+//
+// Hot path: no allocation.
+func (c *RxSC) CountForeign() { c.counters.inPktsForeign.Add(1) }
 
 // Counters returns the SA's counters, as SecY.Counters does.
 func (a *RxSA) Counters() RxSACounters {

@@ -2,6 +2,7 @@ package client
 
 import (
 	"context"
+	"net/netip"
 
 	"github.com/ztos/ztos/api/convert"
 	pb "github.com/ztos/ztos/api/ztosv1"
@@ -36,13 +37,28 @@ func (c *Client) Moves(ctx context.Context) ([]status.Move, error) {
 	return collect(m.GetMoves(), convert.FromMove)
 }
 
-// Duplicates returns the MACs in quarantine, the oldest first.
+// Duplicates returns the MACs in quarantine, the oldest first, then the addresses.
 func (c *Client) Duplicates(ctx context.Context) ([]status.Duplicate, error) {
 	m, err := c.evpn.ListDuplicates(ctx, &pb.ListDuplicatesRequest{})
 	if err != nil {
 		return nil, c.fail(err)
 	}
 	return collect(m.GetDuplicates(), convert.FromDuplicate)
+}
+
+// Explain says where a MAC or an address is.
+func (c *Client) Explain(ctx context.Context, q status.ExplainQuery) (status.Explanation, error) {
+	m, err := c.evpn.Explain(ctx, convert.ExplainQuery(q))
+	if err != nil {
+		return status.Explanation{}, c.fail(err)
+	}
+	return convert.FromExplanation(m)
+}
+
+// ReleaseAddress ends the quarantine of an address.
+func (c *Client) ReleaseAddress(ctx context.Context, vni table.VNI, ip netip.Addr) error {
+	_, err := c.evpn.ReleaseDuplicate(ctx, &pb.ReleaseDuplicateRequest{Vni: uint32(vni), Address: ip.String()})
+	return c.fail(err)
 }
 
 // ReleaseDuplicate ends the quarantine of a MAC.

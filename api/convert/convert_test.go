@@ -96,6 +96,9 @@ func fill(r *rand.Rand, v reflect.Value) {
 		for i := range v.Len() {
 			fill(r, v.Index(i))
 		}
+	case reflect.Pointer:
+		v.Set(reflect.New(v.Type().Elem()))
+		fill(r, v.Elem())
 	case reflect.Array:
 		for i := range v.Len() {
 			fill(r, v.Index(i))
@@ -170,6 +173,7 @@ func TestRoundTrip(t *testing.T) {
 	roundTrip(t, byPtr(convert.EVPN), convert.FromEVPN)
 	roundTrip(t, byPtr(convert.BFD), convert.FromBFD)
 	roundTrip(t, convert.Move, convert.FromMove)
+	roundTrip(t, convert.Explanation, convert.FromExplanation)
 	roundTrip(t, convert.Duplicate, convert.FromDuplicate)
 	roundTrip(t, convert.SA, convert.FromSA)
 	roundTrip(t, convert.TraceRequest, convert.FromTraceRequest)

@@ -50,6 +50,7 @@ func EVPN(e *status.EVPN) *pb.GetEVPNResponse {
 			return &pb.EVPNDomain{
 				Vni: uint32(d.VNI), Name: d.Name, Rd: d.RD, Import: d.Import, Export: d.Export,
 				Vteps: each(d.VTEPs, addrText), Local: int64(d.Local), Remote: int64(d.Remote),
+				Suppression: suppression(d.Suppression),
 			}
 		}),
 		Refusals: each(e.Refusals, func(x status.EVPNRefusal) *pb.EVPNRefusal {
@@ -71,6 +72,7 @@ func FromEVPN(m *pb.GetEVPNResponse) (status.EVPN, error) {
 				Import: d.GetImport(), Export: d.GetExport(),
 				VTEPs: each(d.GetVteps(), func(s string) netip.Addr { return r.addr("domains.vteps", s) }),
 				Local: int(d.GetLocal()), Remote: int(d.GetRemote()),
+				Suppression: fromSuppression(d.GetSuppression()),
 			}
 		}),
 		Refusals: each(m.GetRefusals(), func(x *pb.EVPNRefusal) status.EVPNRefusal {
@@ -88,6 +90,7 @@ func Move(v status.Move) *pb.Move {
 	return &pb.Move{
 		Kind: v.Kind, AgeNs: int64(v.Age), Vni: uint32(v.VNI), Mac: macText(v.MAC),
 		From: addrText(v.From), To: addrText(v.To), Port: v.Port, Seq: v.Seq,
+		Address: addrText(v.Address),
 	}
 }
 
@@ -97,6 +100,7 @@ func FromMove(m *pb.Move) (status.Move, error) {
 	v := status.Move{
 		Kind: m.GetKind(), Age: config.Duration(m.GetAgeNs()), VNI: r.vni("vni", m.GetVni(), true), MAC: r.mac("mac", m.GetMac()),
 		From: r.addr("from", m.GetFrom()), To: r.addr("to", m.GetTo()), Port: m.GetPort(), Seq: m.GetSeq(),
+		Address: r.addr("address", m.GetAddress()),
 	}
 	return v, r.err()
 }
@@ -105,7 +109,7 @@ func FromMove(m *pb.Move) (status.Move, error) {
 func Duplicate(d status.Duplicate) *pb.Duplicate {
 	return &pb.Duplicate{
 		Vni: uint32(d.VNI), Mac: macText(d.MAC), Keeper: addrText(d.Keeper), Newcomer: addrText(d.Newcomer),
-		AgeNs: int64(d.Age), LeftNs: int64(d.Left),
+		AgeNs: int64(d.Age), LeftNs: int64(d.Left), Address: addrText(d.Address),
 	}
 }
 
@@ -116,18 +120,48 @@ func FromDuplicate(m *pb.Duplicate) (status.Duplicate, error) {
 		VNI: r.vni("vni", m.GetVni(), true), MAC: r.mac("mac", m.GetMac()),
 		Keeper: r.addr("keeper", m.GetKeeper()), Newcomer: r.addr("newcomer", m.GetNewcomer()),
 		Age: config.Duration(m.GetAgeNs()), Left: config.Duration(m.GetLeftNs()),
+		Address: r.addr("address", m.GetAddress()),
 	}
 	return d, r.err()
 }
 
-// FromRelease reads a request to release a MAC.
-func FromRelease(m *pb.ReleaseDuplicateRequest) (vni table.VNI, mac table.MAC, err error) {
+func suppression(s *status.Suppression) *pb.Suppression {
+	if s == nil {
+		return nil
+	}
+	return &pb.Suppression{
+		Drop: s.Drop, Local: int64(s.Local), Known: int64(s.Known),
+		Counts: each(s.Counts, func(c status.NamedCount) *pb.NamedCount { return &pb.NamedCount{Name: c.Name, Count: c.Count} }),
+	}
+}
+
+func fromSuppression(m *pb.Suppression) *status.Suppression {
+	if m == nil {
+		return nil
+	}
+	return &status.Suppression{
+		Drop: m.GetDrop(), Local: int(m.GetLocal()), Known: int(m.GetKnown()),
+		Counts: each(m.GetCounts(), func(c *pb.NamedCount) status.NamedCount {
+			return status.NamedCount{Name: c.GetName(), Count: c.GetCount()}
+		}),
+	}
+}
+
+// FromRelease reads a request to release a MAC, or the address that is valid.
+func FromRelease(m *pb.ReleaseDuplicateRequest) (vni table.VNI, mac table.MAC, ip netip.Addr, err error) {
 	var r reader
-	vni, mac = r.vni("vni", m.GetVni(), true), r.mac("mac", m.GetMac())
+	vni, mac, ip = r.vni("vni", m.GetVni(), true), r.mac("mac", m.GetMac()), r.addr("address", m.GetAddress())
+	switch {
+	case ip.IsValid() && mac != 0:
+		r.faults = append(r.faults, config.Fault{Path: "address", Problem: "an address and a MAC", Fix: "give one of them"})
+		return vni, mac, ip, r.err()
+	case ip.IsValid():
+		return vni, mac, ip, r.err()
+	}
 	if mac == 0 && m.GetMac() == "" {
 		r.faults = append(r.faults, config.Fault{Path: "mac", Problem: "no MAC address"})
 	} else if mac.IsMulticast() {
 		r.faults = append(r.faults, config.Fault{Path: "mac", Problem: fmt.Sprintf("%s is a group address", mac)})
 	}
-	return vni, mac, r.err()
+	return vni, mac, ip, r.err()
 }

@@ -79,6 +79,7 @@ func FromRoute(m *pb.Route) (status.Route, error) {
 func Neighbour(n status.Neighbour) *pb.Neighbour {
 	return &pb.Neighbour{
 		Vrf: n.VRF, Vni: uint32(n.VNI), Address: addrText(n.Address), Mac: macText(n.MAC), State: n.State, AgeNs: int64(n.Age),
+		Source: n.Source, Vtep: addrText(n.VTEP), Port: n.Port,
 	}
 }
 
@@ -88,6 +89,7 @@ func FromNeighbour(m *pb.Neighbour) (status.Neighbour, error) {
 	n := status.Neighbour{
 		VRF: m.GetVrf(), VNI: r.vni("vni", m.GetVni(), false), Address: r.addr("address", m.GetAddress()),
 		MAC: r.mac("mac", m.GetMac()), State: m.GetState(), Age: config.Duration(m.GetAgeNs()),
+		Source: m.GetSource(), VTEP: r.addr("vtep", m.GetVtep()), Port: m.GetPort(),
 	}
 	return n, r.err()
 }

@@ -16,6 +16,8 @@ var (
 	evpnVTEPs      = desc("evpn_flood_vteps", "VTEPs that announce a VNI and are granted it.", "vni")
 	evpnMACs       = desc("evpn_macs", "MACs of a VNI with EVPN, here or behind others.", "vni", "place")
 	evpnRefused    = desc("evpn_refused_routes_total", "What was announced and ignored, by reason.", "reason")
+	evpnBindings   = desc("evpn_bindings", "Addresses that the proxy ARP and ND of a VNI knows, of hosts here or of all.", "vni", "place")
+	evpnProxied    = desc("evpn_proxy_total", "What the proxy ARP and ND of a VNI did.", "vni", "what")
 	evpnDuplicates = desc("evpn_duplicate_macs", "MACs in quarantine.")
 )
 
@@ -46,6 +48,13 @@ func (c collector) evpn(o *out) {
 		o.gauge(evpnVTEPs, float64(len(d.VTEPs)), vni)
 		o.gauge(evpnMACs, float64(d.Local), vni, "local")
 		o.gauge(evpnMACs, float64(d.Remote), vni, "remote")
+		if s := d.Suppression; s != nil {
+			o.gauge(evpnBindings, float64(s.Local), vni, "local")
+			o.gauge(evpnBindings, float64(s.Known-s.Local), vni, "remote")
+			for _, n := range s.Counts {
+				o.counter(evpnProxied, n.Count, vni, n.Name)
+			}
+		}
 	}
 	sum := map[string]uint64{}
 	for _, r := range e.Refusals {

@@ -16,6 +16,7 @@ func duplicates() []status.Duplicate {
 	return []status.Duplicate{
 		{VNI: 10100, MAC: 0x020000000007, Newcomer: leaf2, Age: config.Duration(30 * time.Second), Left: config.Duration(150 * time.Second)},
 		{VNI: 10100, MAC: 0x020000000008, Keeper: leaf2, Age: config.Duration(5 * time.Second)},
+		{VNI: 10100, MAC: 0x020000000009, Address: netip.MustParseAddr("10.1.0.9"), Left: config.Duration(500 * time.Second)},
 	}
 }
 
@@ -39,7 +40,8 @@ func (n *Node) EVPN() status.EVPN {
 		Enabled: true, VTEP: netip.MustParseAddr("10.255.0.1"), Routes: 12, Paths: 24,
 		Domains: []status.EVPNDomain{
 			{VNI: 10100, Name: "red", RD: "10.255.0.1:10100", Import: []string{"65000:10100"}, Export: []string{"65000:10100"},
-				VTEPs: []netip.Addr{leaf2}, Local: 2, Remote: 1},
+				VTEPs: []netip.Addr{leaf2}, Local: 2, Remote: 1,
+				Suppression: &status.Suppression{Local: 3, Known: 5, Counts: []status.NamedCount{{Name: "answered", Count: 17}, {Name: "disputed", Count: 1}, {Name: "dropped"}}}},
 			{VNI: 10200, Name: "blue", RD: "10.255.0.1:10200", Import: []string{"*:10200"}, Export: []string{"65000:10200", "10.255.0.1:7"}, Local: 1},
 		},
 		Refusals: []status.EVPNRefusal{
@@ -57,6 +59,7 @@ func (n *Node) Moves() []status.Move {
 		{Kind: "moved", Age: config.Duration(time.Minute), VNI: 10100, MAC: 0x020000000001, From: leaf2, Port: "h1", Seq: 1},
 		{Kind: "moved", Age: config.Duration(30 * time.Second), VNI: 10100, MAC: 0x020000000007, To: leaf2, Seq: 4},
 		{Kind: "duplicate", Age: config.Duration(29 * time.Second), VNI: 10100, MAC: 0x020000000007, To: leaf2},
+		{Kind: "duplicate-ip", Age: config.Duration(20 * time.Second), VNI: 10100, MAC: 0x020000000009, Address: netip.MustParseAddr("10.1.0.9")},
 	}
 }
 
@@ -67,11 +70,46 @@ func (n *Node) Duplicates() []status.Duplicate {
 	return slices.Clone(n.quarantine)
 }
 
+// Explain implements server.Backend: the MAC 02:00:00:00:00:01 is behind leaf2, where
+// 10.1.0.2 is its address; all else is nowhere.
+func (n *Node) Explain(q status.ExplainQuery) status.Explanation {
+	leaf2 := netip.MustParseAddr("10.255.0.2")
+	if q.MAC != 0x020000000001 && q.Address != netip.MustParseAddr("10.1.0.2") || q.VNI != 0 && q.VNI != 10100 {
+		return status.Explanation{Why: "no host here has it, and nobody announces it"}
+	}
+	p := status.Place{
+		VNI: 10100, Name: "red", MAC: 0x020000000001, Address: q.Address, Kind: "vtep", VTEP: leaf2, Source: "evpn",
+		Routes: []status.ExplainedRoute{
+			{RD: "10.255.0.2:10100", MAC: 0x020000000001, NextHop: leaf2, Label: 10100, Seq: 3, RTs: []string{"65000:10100"},
+				From: netip.MustParseAddr("10.255.0.101"), Best: true, Used: true},
+			{RD: "10.255.0.2:10100", MAC: 0x020000000001, NextHop: leaf2, Label: 10100, Seq: 3, RTs: []string{"65000:10100"},
+				From: netip.MustParseAddr("10.255.0.102")},
+		},
+		Keys: &status.ExplainedKeys{
+			Cipher: config.GCMAES256, TxSCI: config.SCI{0x0a, 7: 1}, TxSA: "0", RxSCs: []string{"0a00000000020001 AN 0 1"},
+			Peers: []status.KeyPeer{
+				{Name: "spine1", Carrier: config.CarrierWireGuard, PublicKey: config.PublicKey{1, 2, 3}, Endpoint: netip.MustParseAddrPort("192.0.2.1:51820"), Usable: true},
+				{Name: "spine2", Carrier: config.CarrierWireGuard, PublicKey: config.PublicKey{4, 5, 6}},
+			},
+		},
+	}
+	return status.Explanation{Places: []status.Place{p}}
+}
+
+// ReleaseAddress implements server.Backend.
+func (n *Node) ReleaseAddress(vni table.VNI, ip netip.Addr) bool {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	before := len(n.quarantine)
+	n.quarantine = slices.DeleteFunc(n.quarantine, func(d status.Duplicate) bool { return d.VNI == vni && d.Address == ip })
+	return len(n.quarantine) < before
+}
+
 // ReleaseDuplicate implements server.Backend.
 func (n *Node) ReleaseDuplicate(vni table.VNI, mac table.MAC) bool {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	before := len(n.quarantine)
-	n.quarantine = slices.DeleteFunc(n.quarantine, func(d status.Duplicate) bool { return d.VNI == vni && d.MAC == mac })
+	n.quarantine = slices.DeleteFunc(n.quarantine, func(d status.Duplicate) bool { return d.VNI == vni && d.MAC == mac && !d.Address.IsValid() })
 	return len(n.quarantine) < before
 }

@@ -249,8 +249,9 @@ func (n *Node) Routes(f status.RouteFilter) iter.Seq[status.Route] {
 // Neighbours implements server.Backend.
 func (n *Node) Neighbours(f status.NeighbourFilter) iter.Seq[status.Neighbour] {
 	all := []status.Neighbour{
-		{VRF: "red", VNI: 10100, Address: netip.MustParseAddr("10.1.1.7"), MAC: 0x020000000007, State: "static"},
-		{VRF: "red", VNI: 10100, Address: netip.MustParseAddr("10.1.1.11"), MAC: 0x020000000001, State: "reachable", Age: config.Duration(12 * time.Second)},
+		{VRF: "red", VNI: 10100, Address: netip.MustParseAddr("10.1.1.7"), MAC: 0x020000000007, State: "static", Source: "static"},
+		{VRF: "red", VNI: 10100, Address: netip.MustParseAddr("10.1.1.11"), MAC: 0x020000000001, State: "reachable", Age: config.Duration(12 * time.Second), Source: "local", Port: "h1"},
+		{VNI: 10100, Address: netip.MustParseAddr("10.1.1.12"), MAC: 0x020000000002, State: "announced", Source: "evpn", VTEP: netip.MustParseAddr("10.255.0.2")},
 		{VRF: "red", VNI: 10100, Address: netip.MustParseAddr("fd00:1::11"), MAC: 0x020000000001, State: "probing", Age: config.Duration(299 * time.Second)},
 		{VRF: "red", VNI: 10101, Address: netip.MustParseAddr("10.1.2.9"), State: "incomplete"},
 	}

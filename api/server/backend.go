@@ -3,6 +3,7 @@ package server
 import (
 	"context"
 	"iter"
+	"net/netip"
 
 	"github.com/ztos/ztos/config/status"
 	"github.com/ztos/ztos/engine/table"
@@ -43,9 +44,13 @@ type Backend interface {
 	EVPN() status.EVPN
 	Moves() []status.Move
 	Duplicates() []status.Duplicate
+	// Explain says where a MAC or an address is.
+	Explain(q status.ExplainQuery) status.Explanation
 	// ReleaseDuplicate ends the quarantine of a MAC and reports whether it was in
 	// one.
 	ReleaseDuplicate(vni table.VNI, mac table.MAC) bool
+	// ReleaseAddress is ReleaseDuplicate for an address.
+	ReleaseAddress(vni table.VNI, ip netip.Addr) bool
 
 	// Apply makes document, YAML, the configuration in force, all or nothing,
 	// and returns its generation. With dryRun it only checks, key files too,

@@ -45,11 +45,26 @@ func (s *evpnService) ListDuplicates(context.Context, *pb.ListDuplicatesRequest)
 	return m, nil
 }
 
-// ReleaseDuplicate implements ztos.v1.
-func (s *evpnService) ReleaseDuplicate(_ context.Context, q *pb.ReleaseDuplicateRequest) (*pb.ReleaseDuplicateResponse, error) {
-	vni, mac, err := convert.FromRelease(q)
+// Explain implements ztos.v1.
+func (s *evpnService) Explain(_ context.Context, q *pb.ExplainRequest) (*pb.ExplainResponse, error) {
+	query, err := convert.FromExplainQuery(q)
 	if err != nil {
 		return nil, err
+	}
+	return convert.Explanation(s.b.Explain(query)), nil
+}
+
+// ReleaseDuplicate implements ztos.v1.
+func (s *evpnService) ReleaseDuplicate(_ context.Context, q *pb.ReleaseDuplicateRequest) (*pb.ReleaseDuplicateResponse, error) {
+	vni, mac, ip, err := convert.FromRelease(q)
+	if err != nil {
+		return nil, err
+	}
+	if ip.IsValid() {
+		if !s.b.ReleaseAddress(vni, ip) {
+			return nil, fmt.Errorf("VNI %d, address %s in quarantine: %w", vni, ip, status.ErrNotFound)
+		}
+		return &pb.ReleaseDuplicateResponse{}, nil
 	}
 	if !s.b.ReleaseDuplicate(vni, mac) {
 		return nil, fmt.Errorf("VNI %d, MAC %s in quarantine: %w", vni, mac, status.ErrNotFound)

@@ -136,7 +136,7 @@ func TestRouting(t *testing.T) {
 		}
 		hosts = append(hosts, h)
 	}
-	if len(hosts) != 2 || hosts[0].State != "static" {
+	if len(hosts) != 3 || hosts[0].State != "static" || hosts[2].VTEP != netip.MustParseAddr("10.255.0.2") {
 		t.Errorf("neighbours %+v", hosts)
 	}
 	for _, err := range c.Neighbours(ctx, status.NeighbourFilter{Family: 5}) {

@@ -399,6 +399,7 @@ type EVPNDomain struct {
 	Vteps         []string               `protobuf:"bytes,6,rep,name=vteps,proto3" json:"vteps,omitempty"`  // that announce the VNI and are granted it
 	Local         int64                  `protobuf:"varint,7,opt,name=local,proto3" json:"local,omitempty"` // MACs
 	Remote        int64                  `protobuf:"varint,8,opt,name=remote,proto3" json:"remote,omitempty"`
+	Suppression   *Suppression           `protobuf:"bytes,9,opt,name=suppression,proto3" json:"suppression,omitempty"` // absent without `suppress`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -489,6 +490,134 @@ func (x *EVPNDomain) GetRemote() int64 {
 	return 0
 }
 
+func (x *EVPNDomain) GetSuppression() *Suppression {
+	if x != nil {
+		return x.Suppression
+	}
+	return nil
+}
+
+// Proxy ARP and ND of a bridge domain.
+type Suppression struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Drop          bool                   `protobuf:"varint,1,opt,name=drop,proto3" json:"drop,omitempty"`   // questions about unknown addresses are dropped, not flooded
+	Local         int64                  `protobuf:"varint,2,opt,name=local,proto3" json:"local,omitempty"` // addresses of hosts here
+	Known         int64                  `protobuf:"varint,3,opt,name=known,proto3" json:"known,omitempty"` // all addresses that are known
+	Counts        []*NamedCount          `protobuf:"bytes,4,rep,name=counts,proto3" json:"counts,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Suppression) Reset() {
+	*x = Suppression{}
+	mi := &file_ztos_v1_evpn_proto_msgTypes[6]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Suppression) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Suppression) ProtoMessage() {}
+
+func (x *Suppression) ProtoReflect() protoreflect.Message {
+	mi := &file_ztos_v1_evpn_proto_msgTypes[6]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Suppression.ProtoReflect.Descriptor instead.
+func (*Suppression) Descriptor() ([]byte, []int) {
+	return file_ztos_v1_evpn_proto_rawDescGZIP(), []int{6}
+}
+
+func (x *Suppression) GetDrop() bool {
+	if x != nil {
+		return x.Drop
+	}
+	return false
+}
+
+func (x *Suppression) GetLocal() int64 {
+	if x != nil {
+		return x.Local
+	}
+	return 0
+}
+
+func (x *Suppression) GetKnown() int64 {
+	if x != nil {
+		return x.Known
+	}
+	return 0
+}
+
+func (x *Suppression) GetCounts() []*NamedCount {
+	if x != nil {
+		return x.Counts
+	}
+	return nil
+}
+
+type NamedCount struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Name          string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"` // stable
+	Count         uint64                 `protobuf:"varint,2,opt,name=count,proto3" json:"count,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *NamedCount) Reset() {
+	*x = NamedCount{}
+	mi := &file_ztos_v1_evpn_proto_msgTypes[7]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *NamedCount) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*NamedCount) ProtoMessage() {}
+
+func (x *NamedCount) ProtoReflect() protoreflect.Message {
+	mi := &file_ztos_v1_evpn_proto_msgTypes[7]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use NamedCount.ProtoReflect.Descriptor instead.
+func (*NamedCount) Descriptor() ([]byte, []int) {
+	return file_ztos_v1_evpn_proto_rawDescGZIP(), []int{7}
+}
+
+func (x *NamedCount) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *NamedCount) GetCount() uint64 {
+	if x != nil {
+		return x.Count
+	}
+	return 0
+}
+
 type EVPNRefusal struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Vtep          string                 `protobuf:"bytes,1,opt,name=vtep,proto3" json:"vtep,omitempty"`
@@ -503,7 +632,7 @@ type EVPNRefusal struct {
 
 func (x *EVPNRefusal) Reset() {
 	*x = EVPNRefusal{}
-	mi := &file_ztos_v1_evpn_proto_msgTypes[6]
+	mi := &file_ztos_v1_evpn_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -515,7 +644,7 @@ func (x *EVPNRefusal) String() string {
 func (*EVPNRefusal) ProtoMessage() {}
 
 func (x *EVPNRefusal) ProtoReflect() protoreflect.Message {
-	mi := &file_ztos_v1_evpn_proto_msgTypes[6]
+	mi := &file_ztos_v1_evpn_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -528,7 +657,7 @@ func (x *EVPNRefusal) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EVPNRefusal.ProtoReflect.Descriptor instead.
 func (*EVPNRefusal) Descriptor() ([]byte, []int) {
-	return file_ztos_v1_evpn_proto_rawDescGZIP(), []int{6}
+	return file_ztos_v1_evpn_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *EVPNRefusal) GetVtep() string {
@@ -581,7 +710,7 @@ type ListMovesRequest struct {
 
 func (x *ListMovesRequest) Reset() {
 	*x = ListMovesRequest{}
-	mi := &file_ztos_v1_evpn_proto_msgTypes[7]
+	mi := &file_ztos_v1_evpn_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -593,7 +722,7 @@ func (x *ListMovesRequest) String() string {
 func (*ListMovesRequest) ProtoMessage() {}
 
 func (x *ListMovesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_ztos_v1_evpn_proto_msgTypes[7]
+	mi := &file_ztos_v1_evpn_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -606,7 +735,7 @@ func (x *ListMovesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListMovesRequest.ProtoReflect.Descriptor instead.
 func (*ListMovesRequest) Descriptor() ([]byte, []int) {
-	return file_ztos_v1_evpn_proto_rawDescGZIP(), []int{7}
+	return file_ztos_v1_evpn_proto_rawDescGZIP(), []int{9}
 }
 
 type ListMovesResponse struct {
@@ -618,7 +747,7 @@ type ListMovesResponse struct {
 
 func (x *ListMovesResponse) Reset() {
 	*x = ListMovesResponse{}
-	mi := &file_ztos_v1_evpn_proto_msgTypes[8]
+	mi := &file_ztos_v1_evpn_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -630,7 +759,7 @@ func (x *ListMovesResponse) String() string {
 func (*ListMovesResponse) ProtoMessage() {}
 
 func (x *ListMovesResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_ztos_v1_evpn_proto_msgTypes[8]
+	mi := &file_ztos_v1_evpn_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -643,7 +772,7 @@ func (x *ListMovesResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListMovesResponse.ProtoReflect.Descriptor instead.
 func (*ListMovesResponse) Descriptor() ([]byte, []int) {
-	return file_ztos_v1_evpn_proto_rawDescGZIP(), []int{8}
+	return file_ztos_v1_evpn_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *ListMovesResponse) GetMoves() []*Move {
@@ -663,13 +792,14 @@ type Move struct {
 	To            string                 `protobuf:"bytes,6,opt,name=to,proto3" json:"to,omitempty"`
 	Port          string                 `protobuf:"bytes,7,opt,name=port,proto3" json:"port,omitempty"`
 	Seq           uint32                 `protobuf:"varint,8,opt,name=seq,proto3" json:"seq,omitempty"`
+	Address       string                 `protobuf:"bytes,9,opt,name=address,proto3" json:"address,omitempty"` // iff an address is meant, not a MAC
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Move) Reset() {
 	*x = Move{}
-	mi := &file_ztos_v1_evpn_proto_msgTypes[9]
+	mi := &file_ztos_v1_evpn_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -681,7 +811,7 @@ func (x *Move) String() string {
 func (*Move) ProtoMessage() {}
 
 func (x *Move) ProtoReflect() protoreflect.Message {
-	mi := &file_ztos_v1_evpn_proto_msgTypes[9]
+	mi := &file_ztos_v1_evpn_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -694,7 +824,7 @@ func (x *Move) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Move.ProtoReflect.Descriptor instead.
 func (*Move) Descriptor() ([]byte, []int) {
-	return file_ztos_v1_evpn_proto_rawDescGZIP(), []int{9}
+	return file_ztos_v1_evpn_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *Move) GetKind() string {
@@ -753,6 +883,13 @@ func (x *Move) GetSeq() uint32 {
 	return 0
 }
 
+func (x *Move) GetAddress() string {
+	if x != nil {
+		return x.Address
+	}
+	return ""
+}
+
 type ListDuplicatesRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	unknownFields protoimpl.UnknownFields
@@ -761,7 +898,7 @@ type ListDuplicatesRequest struct {
 
 func (x *ListDuplicatesRequest) Reset() {
 	*x = ListDuplicatesRequest{}
-	mi := &file_ztos_v1_evpn_proto_msgTypes[10]
+	mi := &file_ztos_v1_evpn_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -773,7 +910,7 @@ func (x *ListDuplicatesRequest) String() string {
 func (*ListDuplicatesRequest) ProtoMessage() {}
 
 func (x *ListDuplicatesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_ztos_v1_evpn_proto_msgTypes[10]
+	mi := &file_ztos_v1_evpn_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -786,7 +923,7 @@ func (x *ListDuplicatesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListDuplicatesRequest.ProtoReflect.Descriptor instead.
 func (*ListDuplicatesRequest) Descriptor() ([]byte, []int) {
-	return file_ztos_v1_evpn_proto_rawDescGZIP(), []int{10}
+	return file_ztos_v1_evpn_proto_rawDescGZIP(), []int{12}
 }
 
 type ListDuplicatesResponse struct {
@@ -798,7 +935,7 @@ type ListDuplicatesResponse struct {
 
 func (x *ListDuplicatesResponse) Reset() {
 	*x = ListDuplicatesResponse{}
-	mi := &file_ztos_v1_evpn_proto_msgTypes[11]
+	mi := &file_ztos_v1_evpn_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -810,7 +947,7 @@ func (x *ListDuplicatesResponse) String() string {
 func (*ListDuplicatesResponse) ProtoMessage() {}
 
 func (x *ListDuplicatesResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_ztos_v1_evpn_proto_msgTypes[11]
+	mi := &file_ztos_v1_evpn_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -823,7 +960,7 @@ func (x *ListDuplicatesResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListDuplicatesResponse.ProtoReflect.Descriptor instead.
 func (*ListDuplicatesResponse) Descriptor() ([]byte, []int) {
-	return file_ztos_v1_evpn_proto_rawDescGZIP(), []int{11}
+	return file_ztos_v1_evpn_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *ListDuplicatesResponse) GetDuplicates() []*Duplicate {
@@ -841,13 +978,14 @@ type Duplicate struct {
 	Newcomer      string                 `protobuf:"bytes,4,opt,name=newcomer,proto3" json:"newcomer,omitempty"`
 	AgeNs         int64                  `protobuf:"varint,5,opt,name=age_ns,json=ageNs,proto3" json:"age_ns,omitempty"`
 	LeftNs        int64                  `protobuf:"varint,6,opt,name=left_ns,json=leftNs,proto3" json:"left_ns,omitempty"` // until released; 0: by command only
+	Address       string                 `protobuf:"bytes,7,opt,name=address,proto3" json:"address,omitempty"`              // iff an address is in quarantine, not a MAC
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Duplicate) Reset() {
 	*x = Duplicate{}
-	mi := &file_ztos_v1_evpn_proto_msgTypes[12]
+	mi := &file_ztos_v1_evpn_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -859,7 +997,7 @@ func (x *Duplicate) String() string {
 func (*Duplicate) ProtoMessage() {}
 
 func (x *Duplicate) ProtoReflect() protoreflect.Message {
-	mi := &file_ztos_v1_evpn_proto_msgTypes[12]
+	mi := &file_ztos_v1_evpn_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -872,7 +1010,7 @@ func (x *Duplicate) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Duplicate.ProtoReflect.Descriptor instead.
 func (*Duplicate) Descriptor() ([]byte, []int) {
-	return file_ztos_v1_evpn_proto_rawDescGZIP(), []int{12}
+	return file_ztos_v1_evpn_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *Duplicate) GetVni() uint32 {
@@ -917,17 +1055,25 @@ func (x *Duplicate) GetLeftNs() int64 {
 	return 0
 }
 
+func (x *Duplicate) GetAddress() string {
+	if x != nil {
+		return x.Address
+	}
+	return ""
+}
+
 type ReleaseDuplicateRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Vni           uint32                 `protobuf:"varint,1,opt,name=vni,proto3" json:"vni,omitempty"`
-	Mac           string                 `protobuf:"bytes,2,opt,name=mac,proto3" json:"mac,omitempty"`
+	Mac           string                 `protobuf:"bytes,2,opt,name=mac,proto3" json:"mac,omitempty"` // one of mac and address
+	Address       string                 `protobuf:"bytes,3,opt,name=address,proto3" json:"address,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *ReleaseDuplicateRequest) Reset() {
 	*x = ReleaseDuplicateRequest{}
-	mi := &file_ztos_v1_evpn_proto_msgTypes[13]
+	mi := &file_ztos_v1_evpn_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -939,7 +1085,7 @@ func (x *ReleaseDuplicateRequest) String() string {
 func (*ReleaseDuplicateRequest) ProtoMessage() {}
 
 func (x *ReleaseDuplicateRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_ztos_v1_evpn_proto_msgTypes[13]
+	mi := &file_ztos_v1_evpn_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -952,7 +1098,7 @@ func (x *ReleaseDuplicateRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReleaseDuplicateRequest.ProtoReflect.Descriptor instead.
 func (*ReleaseDuplicateRequest) Descriptor() ([]byte, []int) {
-	return file_ztos_v1_evpn_proto_rawDescGZIP(), []int{13}
+	return file_ztos_v1_evpn_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *ReleaseDuplicateRequest) GetVni() uint32 {
@@ -969,6 +1115,13 @@ func (x *ReleaseDuplicateRequest) GetMac() string {
 	return ""
 }
 
+func (x *ReleaseDuplicateRequest) GetAddress() string {
+	if x != nil {
+		return x.Address
+	}
+	return ""
+}
+
 type ReleaseDuplicateResponse struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	unknownFields protoimpl.UnknownFields
@@ -977,7 +1130,7 @@ type ReleaseDuplicateResponse struct {
 
 func (x *ReleaseDuplicateResponse) Reset() {
 	*x = ReleaseDuplicateResponse{}
-	mi := &file_ztos_v1_evpn_proto_msgTypes[14]
+	mi := &file_ztos_v1_evpn_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -989,7 +1142,7 @@ func (x *ReleaseDuplicateResponse) String() string {
 func (*ReleaseDuplicateResponse) ProtoMessage() {}
 
 func (x *ReleaseDuplicateResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_ztos_v1_evpn_proto_msgTypes[14]
+	mi := &file_ztos_v1_evpn_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1002,7 +1155,536 @@ func (x *ReleaseDuplicateResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReleaseDuplicateResponse.ProtoReflect.Descriptor instead.
 func (*ReleaseDuplicateResponse) Descriptor() ([]byte, []int) {
-	return file_ztos_v1_evpn_proto_rawDescGZIP(), []int{14}
+	return file_ztos_v1_evpn_proto_rawDescGZIP(), []int{16}
+}
+
+type ExplainRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Mac           string                 `protobuf:"bytes,1,opt,name=mac,proto3" json:"mac,omitempty"` // one of mac and address
+	Address       string                 `protobuf:"bytes,2,opt,name=address,proto3" json:"address,omitempty"`
+	Vni           uint32                 `protobuf:"varint,3,opt,name=vni,proto3" json:"vni,omitempty"` // 0: in any bridge domain
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ExplainRequest) Reset() {
+	*x = ExplainRequest{}
+	mi := &file_ztos_v1_evpn_proto_msgTypes[17]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ExplainRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ExplainRequest) ProtoMessage() {}
+
+func (x *ExplainRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_ztos_v1_evpn_proto_msgTypes[17]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ExplainRequest.ProtoReflect.Descriptor instead.
+func (*ExplainRequest) Descriptor() ([]byte, []int) {
+	return file_ztos_v1_evpn_proto_rawDescGZIP(), []int{17}
+}
+
+func (x *ExplainRequest) GetMac() string {
+	if x != nil {
+		return x.Mac
+	}
+	return ""
+}
+
+func (x *ExplainRequest) GetAddress() string {
+	if x != nil {
+		return x.Address
+	}
+	return ""
+}
+
+func (x *ExplainRequest) GetVni() uint32 {
+	if x != nil {
+		return x.Vni
+	}
+	return 0
+}
+
+type ExplainResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Places        []*Place               `protobuf:"bytes,1,rep,name=places,proto3" json:"places,omitempty"`
+	Why           string                 `protobuf:"bytes,2,opt,name=why,proto3" json:"why,omitempty"` // why there is no place
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ExplainResponse) Reset() {
+	*x = ExplainResponse{}
+	mi := &file_ztos_v1_evpn_proto_msgTypes[18]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ExplainResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ExplainResponse) ProtoMessage() {}
+
+func (x *ExplainResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_ztos_v1_evpn_proto_msgTypes[18]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ExplainResponse.ProtoReflect.Descriptor instead.
+func (*ExplainResponse) Descriptor() ([]byte, []int) {
+	return file_ztos_v1_evpn_proto_rawDescGZIP(), []int{18}
+}
+
+func (x *ExplainResponse) GetPlaces() []*Place {
+	if x != nil {
+		return x.Places
+	}
+	return nil
+}
+
+func (x *ExplainResponse) GetWhy() string {
+	if x != nil {
+		return x.Why
+	}
+	return ""
+}
+
+type Place struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Vni           uint32                 `protobuf:"varint,1,opt,name=vni,proto3" json:"vni,omitempty"`
+	Name          string                 `protobuf:"bytes,2,opt,name=name,proto3" json:"name,omitempty"`
+	Mac           string                 `protobuf:"bytes,3,opt,name=mac,proto3" json:"mac,omitempty"`
+	Address       string                 `protobuf:"bytes,4,opt,name=address,proto3" json:"address,omitempty"`
+	Kind          string                 `protobuf:"bytes,5,opt,name=kind,proto3" json:"kind,omitempty"` // port, vtep, gateway, blackhole or unknown
+	Port          string                 `protobuf:"bytes,6,opt,name=port,proto3" json:"port,omitempty"`
+	Vlan          uint32                 `protobuf:"varint,7,opt,name=vlan,proto3" json:"vlan,omitempty"`
+	Vtep          string                 `protobuf:"bytes,8,opt,name=vtep,proto3" json:"vtep,omitempty"`
+	Source        string                 `protobuf:"bytes,9,opt,name=source,proto3" json:"source,omitempty"` // learned, static or evpn
+	Why           string                 `protobuf:"bytes,10,opt,name=why,proto3" json:"why,omitempty"`      // why frames do not arrive there
+	Routes        []*ExplainedRoute      `protobuf:"bytes,11,rep,name=routes,proto3" json:"routes,omitempty"`
+	Keys          *ExplainedKeys         `protobuf:"bytes,12,opt,name=keys,proto3" json:"keys,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Place) Reset() {
+	*x = Place{}
+	mi := &file_ztos_v1_evpn_proto_msgTypes[19]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Place) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Place) ProtoMessage() {}
+
+func (x *Place) ProtoReflect() protoreflect.Message {
+	mi := &file_ztos_v1_evpn_proto_msgTypes[19]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Place.ProtoReflect.Descriptor instead.
+func (*Place) Descriptor() ([]byte, []int) {
+	return file_ztos_v1_evpn_proto_rawDescGZIP(), []int{19}
+}
+
+func (x *Place) GetVni() uint32 {
+	if x != nil {
+		return x.Vni
+	}
+	return 0
+}
+
+func (x *Place) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *Place) GetMac() string {
+	if x != nil {
+		return x.Mac
+	}
+	return ""
+}
+
+func (x *Place) GetAddress() string {
+	if x != nil {
+		return x.Address
+	}
+	return ""
+}
+
+func (x *Place) GetKind() string {
+	if x != nil {
+		return x.Kind
+	}
+	return ""
+}
+
+func (x *Place) GetPort() string {
+	if x != nil {
+		return x.Port
+	}
+	return ""
+}
+
+func (x *Place) GetVlan() uint32 {
+	if x != nil {
+		return x.Vlan
+	}
+	return 0
+}
+
+func (x *Place) GetVtep() string {
+	if x != nil {
+		return x.Vtep
+	}
+	return ""
+}
+
+func (x *Place) GetSource() string {
+	if x != nil {
+		return x.Source
+	}
+	return ""
+}
+
+func (x *Place) GetWhy() string {
+	if x != nil {
+		return x.Why
+	}
+	return ""
+}
+
+func (x *Place) GetRoutes() []*ExplainedRoute {
+	if x != nil {
+		return x.Routes
+	}
+	return nil
+}
+
+func (x *Place) GetKeys() *ExplainedKeys {
+	if x != nil {
+		return x.Keys
+	}
+	return nil
+}
+
+type ExplainedRoute struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Rd            string                 `protobuf:"bytes,1,opt,name=rd,proto3" json:"rd,omitempty"`
+	Mac           string                 `protobuf:"bytes,2,opt,name=mac,proto3" json:"mac,omitempty"`
+	Address       string                 `protobuf:"bytes,3,opt,name=address,proto3" json:"address,omitempty"`
+	NextHop       string                 `protobuf:"bytes,4,opt,name=next_hop,json=nextHop,proto3" json:"next_hop,omitempty"`
+	Label         uint32                 `protobuf:"varint,5,opt,name=label,proto3" json:"label,omitempty"`
+	Seq           uint32                 `protobuf:"varint,6,opt,name=seq,proto3" json:"seq,omitempty"`
+	Sticky        bool                   `protobuf:"varint,7,opt,name=sticky,proto3" json:"sticky,omitempty"`
+	Rts           []string               `protobuf:"bytes,8,rep,name=rts,proto3" json:"rts,omitempty"`
+	Own           bool                   `protobuf:"varint,9,opt,name=own,proto3" json:"own,omitempty"`
+	From          string                 `protobuf:"bytes,10,opt,name=from,proto3" json:"from,omitempty"`
+	Best          bool                   `protobuf:"varint,11,opt,name=best,proto3" json:"best,omitempty"`
+	Used          bool                   `protobuf:"varint,12,opt,name=used,proto3" json:"used,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ExplainedRoute) Reset() {
+	*x = ExplainedRoute{}
+	mi := &file_ztos_v1_evpn_proto_msgTypes[20]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ExplainedRoute) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ExplainedRoute) ProtoMessage() {}
+
+func (x *ExplainedRoute) ProtoReflect() protoreflect.Message {
+	mi := &file_ztos_v1_evpn_proto_msgTypes[20]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ExplainedRoute.ProtoReflect.Descriptor instead.
+func (*ExplainedRoute) Descriptor() ([]byte, []int) {
+	return file_ztos_v1_evpn_proto_rawDescGZIP(), []int{20}
+}
+
+func (x *ExplainedRoute) GetRd() string {
+	if x != nil {
+		return x.Rd
+	}
+	return ""
+}
+
+func (x *ExplainedRoute) GetMac() string {
+	if x != nil {
+		return x.Mac
+	}
+	return ""
+}
+
+func (x *ExplainedRoute) GetAddress() string {
+	if x != nil {
+		return x.Address
+	}
+	return ""
+}
+
+func (x *ExplainedRoute) GetNextHop() string {
+	if x != nil {
+		return x.NextHop
+	}
+	return ""
+}
+
+func (x *ExplainedRoute) GetLabel() uint32 {
+	if x != nil {
+		return x.Label
+	}
+	return 0
+}
+
+func (x *ExplainedRoute) GetSeq() uint32 {
+	if x != nil {
+		return x.Seq
+	}
+	return 0
+}
+
+func (x *ExplainedRoute) GetSticky() bool {
+	if x != nil {
+		return x.Sticky
+	}
+	return false
+}
+
+func (x *ExplainedRoute) GetRts() []string {
+	if x != nil {
+		return x.Rts
+	}
+	return nil
+}
+
+func (x *ExplainedRoute) GetOwn() bool {
+	if x != nil {
+		return x.Own
+	}
+	return false
+}
+
+func (x *ExplainedRoute) GetFrom() string {
+	if x != nil {
+		return x.From
+	}
+	return ""
+}
+
+func (x *ExplainedRoute) GetBest() bool {
+	if x != nil {
+		return x.Best
+	}
+	return false
+}
+
+func (x *ExplainedRoute) GetUsed() bool {
+	if x != nil {
+		return x.Used
+	}
+	return false
+}
+
+// Never a key itself.
+type ExplainedKeys struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Cipher        string                 `protobuf:"bytes,1,opt,name=cipher,proto3" json:"cipher,omitempty"` // empty: no MACsec
+	TxSci         string                 `protobuf:"bytes,2,opt,name=tx_sci,json=txSci,proto3" json:"tx_sci,omitempty"`
+	TxAn          string                 `protobuf:"bytes,3,opt,name=tx_an,json=txAn,proto3" json:"tx_an,omitempty"` // in use; empty: none is
+	RxScs         []string               `protobuf:"bytes,4,rep,name=rx_scs,json=rxScs,proto3" json:"rx_scs,omitempty"`
+	Peers         []*KeyPeer             `protobuf:"bytes,5,rep,name=peers,proto3" json:"peers,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ExplainedKeys) Reset() {
+	*x = ExplainedKeys{}
+	mi := &file_ztos_v1_evpn_proto_msgTypes[21]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ExplainedKeys) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ExplainedKeys) ProtoMessage() {}
+
+func (x *ExplainedKeys) ProtoReflect() protoreflect.Message {
+	mi := &file_ztos_v1_evpn_proto_msgTypes[21]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ExplainedKeys.ProtoReflect.Descriptor instead.
+func (*ExplainedKeys) Descriptor() ([]byte, []int) {
+	return file_ztos_v1_evpn_proto_rawDescGZIP(), []int{21}
+}
+
+func (x *ExplainedKeys) GetCipher() string {
+	if x != nil {
+		return x.Cipher
+	}
+	return ""
+}
+
+func (x *ExplainedKeys) GetTxSci() string {
+	if x != nil {
+		return x.TxSci
+	}
+	return ""
+}
+
+func (x *ExplainedKeys) GetTxAn() string {
+	if x != nil {
+		return x.TxAn
+	}
+	return ""
+}
+
+func (x *ExplainedKeys) GetRxScs() []string {
+	if x != nil {
+		return x.RxScs
+	}
+	return nil
+}
+
+func (x *ExplainedKeys) GetPeers() []*KeyPeer {
+	if x != nil {
+		return x.Peers
+	}
+	return nil
+}
+
+type KeyPeer struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Name          string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	Carrier       string                 `protobuf:"bytes,2,opt,name=carrier,proto3" json:"carrier,omitempty"`
+	PublicKey     string                 `protobuf:"bytes,3,opt,name=public_key,json=publicKey,proto3" json:"public_key,omitempty"`
+	Endpoint      string                 `protobuf:"bytes,4,opt,name=endpoint,proto3" json:"endpoint,omitempty"`
+	Usable        bool                   `protobuf:"varint,5,opt,name=usable,proto3" json:"usable,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *KeyPeer) Reset() {
+	*x = KeyPeer{}
+	mi := &file_ztos_v1_evpn_proto_msgTypes[22]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *KeyPeer) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*KeyPeer) ProtoMessage() {}
+
+func (x *KeyPeer) ProtoReflect() protoreflect.Message {
+	mi := &file_ztos_v1_evpn_proto_msgTypes[22]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use KeyPeer.ProtoReflect.Descriptor instead.
+func (*KeyPeer) Descriptor() ([]byte, []int) {
+	return file_ztos_v1_evpn_proto_rawDescGZIP(), []int{22}
+}
+
+func (x *KeyPeer) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *KeyPeer) GetCarrier() string {
+	if x != nil {
+		return x.Carrier
+	}
+	return ""
+}
+
+func (x *KeyPeer) GetPublicKey() string {
+	if x != nil {
+		return x.PublicKey
+	}
+	return ""
+}
+
+func (x *KeyPeer) GetEndpoint() string {
+	if x != nil {
+		return x.Endpoint
+	}
+	return ""
+}
+
+func (x *KeyPeer) GetUsable() bool {
+	if x != nil {
+		return x.Usable
+	}
+	return false
 }
 
 var File_ztos_v1_evpn_proto protoreflect.FileDescriptor
@@ -1044,7 +1726,7 @@ const file_ztos_v1_evpn_proto_rawDesc = "" +
 	"\x06routes\x18\x03 \x01(\x03R\x06routes\x12\x14\n" +
 	"\x05paths\x18\x04 \x01(\x03R\x05paths\x12-\n" +
 	"\adomains\x18\x05 \x03(\v2\x13.ztos.v1.EVPNDomainR\adomains\x120\n" +
-	"\brefusals\x18\x06 \x03(\v2\x14.ztos.v1.EVPNRefusalR\brefusals\"\xb6\x01\n" +
+	"\brefusals\x18\x06 \x03(\v2\x14.ztos.v1.EVPNRefusalR\brefusals\"\xee\x01\n" +
 	"\n" +
 	"EVPNDomain\x12\x10\n" +
 	"\x03vni\x18\x01 \x01(\rR\x03vni\x12\x12\n" +
@@ -1054,7 +1736,17 @@ const file_ztos_v1_evpn_proto_rawDesc = "" +
 	"\x06export\x18\x05 \x03(\tR\x06export\x12\x14\n" +
 	"\x05vteps\x18\x06 \x03(\tR\x05vteps\x12\x14\n" +
 	"\x05local\x18\a \x01(\x03R\x05local\x12\x16\n" +
-	"\x06remote\x18\b \x01(\x03R\x06remote\"\x8e\x01\n" +
+	"\x06remote\x18\b \x01(\x03R\x06remote\x126\n" +
+	"\vsuppression\x18\t \x01(\v2\x14.ztos.v1.SuppressionR\vsuppression\"z\n" +
+	"\vSuppression\x12\x12\n" +
+	"\x04drop\x18\x01 \x01(\bR\x04drop\x12\x14\n" +
+	"\x05local\x18\x02 \x01(\x03R\x05local\x12\x14\n" +
+	"\x05known\x18\x03 \x01(\x03R\x05known\x12+\n" +
+	"\x06counts\x18\x04 \x03(\v2\x13.ztos.v1.NamedCountR\x06counts\"6\n" +
+	"\n" +
+	"NamedCount\x12\x12\n" +
+	"\x04name\x18\x01 \x01(\tR\x04name\x12\x14\n" +
+	"\x05count\x18\x02 \x01(\x04R\x05count\"\x8e\x01\n" +
 	"\vEVPNRefusal\x12\x12\n" +
 	"\x04vtep\x18\x01 \x01(\tR\x04vtep\x12\x10\n" +
 	"\x03vni\x18\x02 \x01(\rR\x03vni\x12\x16\n" +
@@ -1064,7 +1756,7 @@ const file_ztos_v1_evpn_proto_rawDesc = "" +
 	"\x06age_ns\x18\x06 \x01(\x03R\x05ageNs\"\x12\n" +
 	"\x10ListMovesRequest\"8\n" +
 	"\x11ListMovesResponse\x12#\n" +
-	"\x05moves\x18\x01 \x03(\v2\r.ztos.v1.MoveR\x05moves\"\x9f\x01\n" +
+	"\x05moves\x18\x01 \x03(\v2\r.ztos.v1.MoveR\x05moves\"\xb9\x01\n" +
 	"\x04Move\x12\x12\n" +
 	"\x04kind\x18\x01 \x01(\tR\x04kind\x12\x15\n" +
 	"\x06age_ns\x18\x02 \x01(\x03R\x05ageNs\x12\x10\n" +
@@ -1073,28 +1765,80 @@ const file_ztos_v1_evpn_proto_rawDesc = "" +
 	"\x04from\x18\x05 \x01(\tR\x04from\x12\x0e\n" +
 	"\x02to\x18\x06 \x01(\tR\x02to\x12\x12\n" +
 	"\x04port\x18\a \x01(\tR\x04port\x12\x10\n" +
-	"\x03seq\x18\b \x01(\rR\x03seq\"\x17\n" +
+	"\x03seq\x18\b \x01(\rR\x03seq\x12\x18\n" +
+	"\aaddress\x18\t \x01(\tR\aaddress\"\x17\n" +
 	"\x15ListDuplicatesRequest\"L\n" +
 	"\x16ListDuplicatesResponse\x122\n" +
 	"\n" +
 	"duplicates\x18\x01 \x03(\v2\x12.ztos.v1.DuplicateR\n" +
-	"duplicates\"\x93\x01\n" +
+	"duplicates\"\xad\x01\n" +
 	"\tDuplicate\x12\x10\n" +
 	"\x03vni\x18\x01 \x01(\rR\x03vni\x12\x10\n" +
 	"\x03mac\x18\x02 \x01(\tR\x03mac\x12\x16\n" +
 	"\x06keeper\x18\x03 \x01(\tR\x06keeper\x12\x1a\n" +
 	"\bnewcomer\x18\x04 \x01(\tR\bnewcomer\x12\x15\n" +
 	"\x06age_ns\x18\x05 \x01(\x03R\x05ageNs\x12\x17\n" +
-	"\aleft_ns\x18\x06 \x01(\x03R\x06leftNs\"=\n" +
+	"\aleft_ns\x18\x06 \x01(\x03R\x06leftNs\x12\x18\n" +
+	"\aaddress\x18\a \x01(\tR\aaddress\"W\n" +
 	"\x17ReleaseDuplicateRequest\x12\x10\n" +
 	"\x03vni\x18\x01 \x01(\rR\x03vni\x12\x10\n" +
-	"\x03mac\x18\x02 \x01(\tR\x03mac\"\x1a\n" +
-	"\x18ReleaseDuplicateResponse2\xef\x02\n" +
+	"\x03mac\x18\x02 \x01(\tR\x03mac\x12\x18\n" +
+	"\aaddress\x18\x03 \x01(\tR\aaddress\"\x1a\n" +
+	"\x18ReleaseDuplicateResponse\"N\n" +
+	"\x0eExplainRequest\x12\x10\n" +
+	"\x03mac\x18\x01 \x01(\tR\x03mac\x12\x18\n" +
+	"\aaddress\x18\x02 \x01(\tR\aaddress\x12\x10\n" +
+	"\x03vni\x18\x03 \x01(\rR\x03vni\"K\n" +
+	"\x0fExplainResponse\x12&\n" +
+	"\x06places\x18\x01 \x03(\v2\x0e.ztos.v1.PlaceR\x06places\x12\x10\n" +
+	"\x03why\x18\x02 \x01(\tR\x03why\"\xb0\x02\n" +
+	"\x05Place\x12\x10\n" +
+	"\x03vni\x18\x01 \x01(\rR\x03vni\x12\x12\n" +
+	"\x04name\x18\x02 \x01(\tR\x04name\x12\x10\n" +
+	"\x03mac\x18\x03 \x01(\tR\x03mac\x12\x18\n" +
+	"\aaddress\x18\x04 \x01(\tR\aaddress\x12\x12\n" +
+	"\x04kind\x18\x05 \x01(\tR\x04kind\x12\x12\n" +
+	"\x04port\x18\x06 \x01(\tR\x04port\x12\x12\n" +
+	"\x04vlan\x18\a \x01(\rR\x04vlan\x12\x12\n" +
+	"\x04vtep\x18\b \x01(\tR\x04vtep\x12\x16\n" +
+	"\x06source\x18\t \x01(\tR\x06source\x12\x10\n" +
+	"\x03why\x18\n" +
+	" \x01(\tR\x03why\x12/\n" +
+	"\x06routes\x18\v \x03(\v2\x17.ztos.v1.ExplainedRouteR\x06routes\x12*\n" +
+	"\x04keys\x18\f \x01(\v2\x16.ztos.v1.ExplainedKeysR\x04keys\"\x87\x02\n" +
+	"\x0eExplainedRoute\x12\x0e\n" +
+	"\x02rd\x18\x01 \x01(\tR\x02rd\x12\x10\n" +
+	"\x03mac\x18\x02 \x01(\tR\x03mac\x12\x18\n" +
+	"\aaddress\x18\x03 \x01(\tR\aaddress\x12\x19\n" +
+	"\bnext_hop\x18\x04 \x01(\tR\anextHop\x12\x14\n" +
+	"\x05label\x18\x05 \x01(\rR\x05label\x12\x10\n" +
+	"\x03seq\x18\x06 \x01(\rR\x03seq\x12\x16\n" +
+	"\x06sticky\x18\a \x01(\bR\x06sticky\x12\x10\n" +
+	"\x03rts\x18\b \x03(\tR\x03rts\x12\x10\n" +
+	"\x03own\x18\t \x01(\bR\x03own\x12\x12\n" +
+	"\x04from\x18\n" +
+	" \x01(\tR\x04from\x12\x12\n" +
+	"\x04best\x18\v \x01(\bR\x04best\x12\x12\n" +
+	"\x04used\x18\f \x01(\bR\x04used\"\x92\x01\n" +
+	"\rExplainedKeys\x12\x16\n" +
+	"\x06cipher\x18\x01 \x01(\tR\x06cipher\x12\x15\n" +
+	"\x06tx_sci\x18\x02 \x01(\tR\x05txSci\x12\x13\n" +
+	"\x05tx_an\x18\x03 \x01(\tR\x04txAn\x12\x15\n" +
+	"\x06rx_scs\x18\x04 \x03(\tR\x05rxScs\x12&\n" +
+	"\x05peers\x18\x05 \x03(\v2\x10.ztos.v1.KeyPeerR\x05peers\"\x8a\x01\n" +
+	"\aKeyPeer\x12\x12\n" +
+	"\x04name\x18\x01 \x01(\tR\x04name\x12\x18\n" +
+	"\acarrier\x18\x02 \x01(\tR\acarrier\x12\x1d\n" +
+	"\n" +
+	"public_key\x18\x03 \x01(\tR\tpublicKey\x12\x1a\n" +
+	"\bendpoint\x18\x04 \x01(\tR\bendpoint\x12\x16\n" +
+	"\x06usable\x18\x05 \x01(\bR\x06usable2\xad\x03\n" +
 	"\x04EVPN\x129\n" +
 	"\x06GetBGP\x12\x16.ztos.v1.GetBGPRequest\x1a\x17.ztos.v1.GetBGPResponse\x12<\n" +
 	"\aGetEVPN\x12\x17.ztos.v1.GetEVPNRequest\x1a\x18.ztos.v1.GetEVPNResponse\x12B\n" +
 	"\tListMoves\x12\x19.ztos.v1.ListMovesRequest\x1a\x1a.ztos.v1.ListMovesResponse\x12Q\n" +
-	"\x0eListDuplicates\x12\x1e.ztos.v1.ListDuplicatesRequest\x1a\x1f.ztos.v1.ListDuplicatesResponse\x12W\n" +
+	"\x0eListDuplicates\x12\x1e.ztos.v1.ListDuplicatesRequest\x1a\x1f.ztos.v1.ListDuplicatesResponse\x12<\n" +
+	"\aExplain\x12\x17.ztos.v1.ExplainRequest\x1a\x18.ztos.v1.ExplainResponse\x12W\n" +
 	"\x10ReleaseDuplicate\x12 .ztos.v1.ReleaseDuplicateRequest\x1a!.ztos.v1.ReleaseDuplicateResponseB!Z\x1fgithub.com/ztos/ztos/api/ztosv1b\x06proto3"
 
 var (
@@ -1109,7 +1853,7 @@ func file_ztos_v1_evpn_proto_rawDescGZIP() []byte {
 	return file_ztos_v1_evpn_proto_rawDescData
 }
 
-var file_ztos_v1_evpn_proto_msgTypes = make([]protoimpl.MessageInfo, 15)
+var file_ztos_v1_evpn_proto_msgTypes = make([]protoimpl.MessageInfo, 23)
 var file_ztos_v1_evpn_proto_goTypes = []any{
 	(*GetBGPRequest)(nil),            // 0: ztos.v1.GetBGPRequest
 	(*GetBGPResponse)(nil),           // 1: ztos.v1.GetBGPResponse
@@ -1117,37 +1861,53 @@ var file_ztos_v1_evpn_proto_goTypes = []any{
 	(*GetEVPNRequest)(nil),           // 3: ztos.v1.GetEVPNRequest
 	(*GetEVPNResponse)(nil),          // 4: ztos.v1.GetEVPNResponse
 	(*EVPNDomain)(nil),               // 5: ztos.v1.EVPNDomain
-	(*EVPNRefusal)(nil),              // 6: ztos.v1.EVPNRefusal
-	(*ListMovesRequest)(nil),         // 7: ztos.v1.ListMovesRequest
-	(*ListMovesResponse)(nil),        // 8: ztos.v1.ListMovesResponse
-	(*Move)(nil),                     // 9: ztos.v1.Move
-	(*ListDuplicatesRequest)(nil),    // 10: ztos.v1.ListDuplicatesRequest
-	(*ListDuplicatesResponse)(nil),   // 11: ztos.v1.ListDuplicatesResponse
-	(*Duplicate)(nil),                // 12: ztos.v1.Duplicate
-	(*ReleaseDuplicateRequest)(nil),  // 13: ztos.v1.ReleaseDuplicateRequest
-	(*ReleaseDuplicateResponse)(nil), // 14: ztos.v1.ReleaseDuplicateResponse
+	(*Suppression)(nil),              // 6: ztos.v1.Suppression
+	(*NamedCount)(nil),               // 7: ztos.v1.NamedCount
+	(*EVPNRefusal)(nil),              // 8: ztos.v1.EVPNRefusal
+	(*ListMovesRequest)(nil),         // 9: ztos.v1.ListMovesRequest
+	(*ListMovesResponse)(nil),        // 10: ztos.v1.ListMovesResponse
+	(*Move)(nil),                     // 11: ztos.v1.Move
+	(*ListDuplicatesRequest)(nil),    // 12: ztos.v1.ListDuplicatesRequest
+	(*ListDuplicatesResponse)(nil),   // 13: ztos.v1.ListDuplicatesResponse
+	(*Duplicate)(nil),                // 14: ztos.v1.Duplicate
+	(*ReleaseDuplicateRequest)(nil),  // 15: ztos.v1.ReleaseDuplicateRequest
+	(*ReleaseDuplicateResponse)(nil), // 16: ztos.v1.ReleaseDuplicateResponse
+	(*ExplainRequest)(nil),           // 17: ztos.v1.ExplainRequest
+	(*ExplainResponse)(nil),          // 18: ztos.v1.ExplainResponse
+	(*Place)(nil),                    // 19: ztos.v1.Place
+	(*ExplainedRoute)(nil),           // 20: ztos.v1.ExplainedRoute
+	(*ExplainedKeys)(nil),            // 21: ztos.v1.ExplainedKeys
+	(*KeyPeer)(nil),                  // 22: ztos.v1.KeyPeer
 }
 var file_ztos_v1_evpn_proto_depIdxs = []int32{
 	2,  // 0: ztos.v1.GetBGPResponse.peers:type_name -> ztos.v1.BGPPeer
 	5,  // 1: ztos.v1.GetEVPNResponse.domains:type_name -> ztos.v1.EVPNDomain
-	6,  // 2: ztos.v1.GetEVPNResponse.refusals:type_name -> ztos.v1.EVPNRefusal
-	9,  // 3: ztos.v1.ListMovesResponse.moves:type_name -> ztos.v1.Move
-	12, // 4: ztos.v1.ListDuplicatesResponse.duplicates:type_name -> ztos.v1.Duplicate
-	0,  // 5: ztos.v1.EVPN.GetBGP:input_type -> ztos.v1.GetBGPRequest
-	3,  // 6: ztos.v1.EVPN.GetEVPN:input_type -> ztos.v1.GetEVPNRequest
-	7,  // 7: ztos.v1.EVPN.ListMoves:input_type -> ztos.v1.ListMovesRequest
-	10, // 8: ztos.v1.EVPN.ListDuplicates:input_type -> ztos.v1.ListDuplicatesRequest
-	13, // 9: ztos.v1.EVPN.ReleaseDuplicate:input_type -> ztos.v1.ReleaseDuplicateRequest
-	1,  // 10: ztos.v1.EVPN.GetBGP:output_type -> ztos.v1.GetBGPResponse
-	4,  // 11: ztos.v1.EVPN.GetEVPN:output_type -> ztos.v1.GetEVPNResponse
-	8,  // 12: ztos.v1.EVPN.ListMoves:output_type -> ztos.v1.ListMovesResponse
-	11, // 13: ztos.v1.EVPN.ListDuplicates:output_type -> ztos.v1.ListDuplicatesResponse
-	14, // 14: ztos.v1.EVPN.ReleaseDuplicate:output_type -> ztos.v1.ReleaseDuplicateResponse
-	10, // [10:15] is the sub-list for method output_type
-	5,  // [5:10] is the sub-list for method input_type
-	5,  // [5:5] is the sub-list for extension type_name
-	5,  // [5:5] is the sub-list for extension extendee
-	0,  // [0:5] is the sub-list for field type_name
+	8,  // 2: ztos.v1.GetEVPNResponse.refusals:type_name -> ztos.v1.EVPNRefusal
+	6,  // 3: ztos.v1.EVPNDomain.suppression:type_name -> ztos.v1.Suppression
+	7,  // 4: ztos.v1.Suppression.counts:type_name -> ztos.v1.NamedCount
+	11, // 5: ztos.v1.ListMovesResponse.moves:type_name -> ztos.v1.Move
+	14, // 6: ztos.v1.ListDuplicatesResponse.duplicates:type_name -> ztos.v1.Duplicate
+	19, // 7: ztos.v1.ExplainResponse.places:type_name -> ztos.v1.Place
+	20, // 8: ztos.v1.Place.routes:type_name -> ztos.v1.ExplainedRoute
+	21, // 9: ztos.v1.Place.keys:type_name -> ztos.v1.ExplainedKeys
+	22, // 10: ztos.v1.ExplainedKeys.peers:type_name -> ztos.v1.KeyPeer
+	0,  // 11: ztos.v1.EVPN.GetBGP:input_type -> ztos.v1.GetBGPRequest
+	3,  // 12: ztos.v1.EVPN.GetEVPN:input_type -> ztos.v1.GetEVPNRequest
+	9,  // 13: ztos.v1.EVPN.ListMoves:input_type -> ztos.v1.ListMovesRequest
+	12, // 14: ztos.v1.EVPN.ListDuplicates:input_type -> ztos.v1.ListDuplicatesRequest
+	17, // 15: ztos.v1.EVPN.Explain:input_type -> ztos.v1.ExplainRequest
+	15, // 16: ztos.v1.EVPN.ReleaseDuplicate:input_type -> ztos.v1.ReleaseDuplicateRequest
+	1,  // 17: ztos.v1.EVPN.GetBGP:output_type -> ztos.v1.GetBGPResponse
+	4,  // 18: ztos.v1.EVPN.GetEVPN:output_type -> ztos.v1.GetEVPNResponse
+	10, // 19: ztos.v1.EVPN.ListMoves:output_type -> ztos.v1.ListMovesResponse
+	13, // 20: ztos.v1.EVPN.ListDuplicates:output_type -> ztos.v1.ListDuplicatesResponse
+	18, // 21: ztos.v1.EVPN.Explain:output_type -> ztos.v1.ExplainResponse
+	16, // 22: ztos.v1.EVPN.ReleaseDuplicate:output_type -> ztos.v1.ReleaseDuplicateResponse
+	17, // [17:23] is the sub-list for method output_type
+	11, // [11:17] is the sub-list for method input_type
+	11, // [11:11] is the sub-list for extension type_name
+	11, // [11:11] is the sub-list for extension extendee
+	0,  // [0:11] is the sub-list for field type_name
 }
 
 func init() { file_ztos_v1_evpn_proto_init() }
@@ -1161,7 +1921,7 @@ func file_ztos_v1_evpn_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_ztos_v1_evpn_proto_rawDesc), len(file_ztos_v1_evpn_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   15,
+			NumMessages:   23,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

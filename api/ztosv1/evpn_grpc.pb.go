@@ -27,6 +27,7 @@ const (
 	EVPN_GetEVPN_FullMethodName          = "/ztos.v1.EVPN/GetEVPN"
 	EVPN_ListMoves_FullMethodName        = "/ztos.v1.EVPN/ListMoves"
 	EVPN_ListDuplicates_FullMethodName   = "/ztos.v1.EVPN/ListDuplicates"
+	EVPN_Explain_FullMethodName          = "/ztos.v1.EVPN/Explain"
 	EVPN_ReleaseDuplicate_FullMethodName = "/ztos.v1.EVPN/ReleaseDuplicate"
 )
 
@@ -38,9 +39,11 @@ type EVPNClient interface {
 	GetEVPN(ctx context.Context, in *GetEVPNRequest, opts ...grpc.CallOption) (*GetEVPNResponse, error)
 	// The last moves, duplicates and releases, the oldest first.
 	ListMoves(ctx context.Context, in *ListMovesRequest, opts ...grpc.CallOption) (*ListMovesResponse, error)
-	// MACs in quarantine.
+	// MACs in quarantine, then addresses.
 	ListDuplicates(ctx context.Context, in *ListDuplicatesRequest, opts ...grpc.CallOption) (*ListDuplicatesResponse, error)
-	// Ends the quarantine of a MAC. NOT_FOUND when it is in none.
+	// Where a MAC or an IP address is, by which routes, and through which keys.
+	Explain(ctx context.Context, in *ExplainRequest, opts ...grpc.CallOption) (*ExplainResponse, error)
+	// Ends the quarantine of a MAC or an address. NOT_FOUND when it is in none.
 	ReleaseDuplicate(ctx context.Context, in *ReleaseDuplicateRequest, opts ...grpc.CallOption) (*ReleaseDuplicateResponse, error)
 }
 
@@ -92,6 +95,16 @@ func (c *eVPNClient) ListDuplicates(ctx context.Context, in *ListDuplicatesReque
 	return out, nil
 }
 
+func (c *eVPNClient) Explain(ctx context.Context, in *ExplainRequest, opts ...grpc.CallOption) (*ExplainResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ExplainResponse)
+	err := c.cc.Invoke(ctx, EVPN_Explain_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 func (c *eVPNClient) ReleaseDuplicate(ctx context.Context, in *ReleaseDuplicateRequest, opts ...grpc.CallOption) (*ReleaseDuplicateResponse, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(ReleaseDuplicateResponse)
@@ -110,9 +123,11 @@ type EVPNServer interface {
 	GetEVPN(context.Context, *GetEVPNRequest) (*GetEVPNResponse, error)
 	// The last moves, duplicates and releases, the oldest first.
 	ListMoves(context.Context, *ListMovesRequest) (*ListMovesResponse, error)
-	// MACs in quarantine.
+	// MACs in quarantine, then addresses.
 	ListDuplicates(context.Context, *ListDuplicatesRequest) (*ListDuplicatesResponse, error)
-	// Ends the quarantine of a MAC. NOT_FOUND when it is in none.
+	// Where a MAC or an IP address is, by which routes, and through which keys.
+	Explain(context.Context, *ExplainRequest) (*ExplainResponse, error)
+	// Ends the quarantine of a MAC or an address. NOT_FOUND when it is in none.
 	ReleaseDuplicate(context.Context, *ReleaseDuplicateRequest) (*ReleaseDuplicateResponse, error)
 	mustEmbedUnimplementedEVPNServer()
 }
@@ -135,6 +150,9 @@ func (UnimplementedEVPNServer) ListMoves(context.Context, *ListMovesRequest) (*L
 }
 func (UnimplementedEVPNServer) ListDuplicates(context.Context, *ListDuplicatesRequest) (*ListDuplicatesResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method ListDuplicates not implemented")
+}
+func (UnimplementedEVPNServer) Explain(context.Context, *ExplainRequest) (*ExplainResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method Explain not implemented")
 }
 func (UnimplementedEVPNServer) ReleaseDuplicate(context.Context, *ReleaseDuplicateRequest) (*ReleaseDuplicateResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method ReleaseDuplicate not implemented")
@@ -232,6 +250,24 @@ func _EVPN_ListDuplicates_Handler(srv interface{}, ctx context.Context, dec func
 	return interceptor(ctx, in, info, handler)
 }
 
+func _EVPN_Explain_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ExplainRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(EVPNServer).Explain(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: EVPN_Explain_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(EVPNServer).Explain(ctx, req.(*ExplainRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 func _EVPN_ReleaseDuplicate_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(ReleaseDuplicateRequest)
 	if err := dec(in); err != nil {
@@ -272,6 +308,10 @@ var EVPN_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "ListDuplicates",
 			Handler:    _EVPN_ListDuplicates_Handler,
+		},
+		{
+			MethodName: "Explain",
+			Handler:    _EVPN_Explain_Handler,
 		},
 		{
 			MethodName: "ReleaseDuplicate",

@@ -1833,8 +1833,11 @@ type Neighbour struct {
 	Vni           uint32                 `protobuf:"varint,2,opt,name=vni,proto3" json:"vni,omitempty"`
 	Address       string                 `protobuf:"bytes,3,opt,name=address,proto3" json:"address,omitempty"`
 	Mac           string                 `protobuf:"bytes,4,opt,name=mac,proto3" json:"mac,omitempty"`                   // empty: not known
-	State         string                 `protobuf:"bytes,5,opt,name=state,proto3" json:"state,omitempty"`               // incomplete, reachable, probing or static
+	State         string                 `protobuf:"bytes,5,opt,name=state,proto3" json:"state,omitempty"`               // incomplete, reachable, probing, disputed, announced, duplicate or static
 	AgeNs         int64                  `protobuf:"varint,6,opt,name=age_ns,json=ageNs,proto3" json:"age_ns,omitempty"` // since it said something; 0 when it never did
+	Source        string                 `protobuf:"bytes,7,opt,name=source,proto3" json:"source,omitempty"`             // local, evpn or static; empty: not known
+	Vtep          string                 `protobuf:"bytes,8,opt,name=vtep,proto3" json:"vtep,omitempty"`                 // behind which it is; empty: at this node, or not known
+	Port          string                 `protobuf:"bytes,9,opt,name=port,proto3" json:"port,omitempty"`                 // at which it is; empty: not at this node, or not known
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1909,6 +1912,27 @@ func (x *Neighbour) GetAgeNs() int64 {
 		return x.AgeNs
 	}
 	return 0
+}
+
+func (x *Neighbour) GetSource() string {
+	if x != nil {
+		return x.Source
+	}
+	return ""
+}
+
+func (x *Neighbour) GetVtep() string {
+	if x != nil {
+		return x.Vtep
+	}
+	return ""
+}
+
+func (x *Neighbour) GetPort() string {
+	if x != nil {
+		return x.Port
+	}
+	return ""
 }
 
 type ListPeersRequest struct {
@@ -4452,14 +4476,17 @@ const file_ztos_v1_node_proto_rawDesc = "" +
 	"\x16ListNeighboursResponse\x122\n" +
 	"\n" +
 	"neighbours\x18\x01 \x03(\v2\x12.ztos.v1.NeighbourR\n" +
-	"neighbours\"\x88\x01\n" +
+	"neighbours\"\xc8\x01\n" +
 	"\tNeighbour\x12\x10\n" +
 	"\x03vrf\x18\x01 \x01(\tR\x03vrf\x12\x10\n" +
 	"\x03vni\x18\x02 \x01(\rR\x03vni\x12\x18\n" +
 	"\aaddress\x18\x03 \x01(\tR\aaddress\x12\x10\n" +
 	"\x03mac\x18\x04 \x01(\tR\x03mac\x12\x14\n" +
 	"\x05state\x18\x05 \x01(\tR\x05state\x12\x15\n" +
-	"\x06age_ns\x18\x06 \x01(\x03R\x05ageNs\"\x12\n" +
+	"\x06age_ns\x18\x06 \x01(\x03R\x05ageNs\x12\x16\n" +
+	"\x06source\x18\a \x01(\tR\x06source\x12\x12\n" +
+	"\x04vtep\x18\b \x01(\tR\x04vtep\x12\x12\n" +
+	"\x04port\x18\t \x01(\tR\x04port\"\x12\n" +
 	"\x10ListPeersRequest\"8\n" +
 	"\x11ListPeersResponse\x12#\n" +
 	"\x05peers\x18\x01 \x03(\v2\r.ztos.v1.PeerR\x05peers\"\xb0\x04\n" +

@@ -112,7 +112,7 @@ func TestShow(t *testing.T) {
 		"show status", "show ports", "show fdb", "show fdb --vni 10200", "show fdb --mac 02:00:00:00:00:09",
 		"show peers", "show macsec", "show counters", "show drops", "show drops --workers", "show mtu",
 		"show vrf", "show routes", "show routes --address 10.1.1.11", "show arp", "show arp --vni 10101", "show nd --vrf red",
-		"show bfd", "show bgp", "show evpn", "show mobility", "show duplicates",
+		"explain mac 02:00:00:00:00:01", "explain ip 10.1.0.2 --vni 10100", "show bfd", "show bgp", "show evpn", "show mobility", "show duplicates",
 	} {
 		for _, format := range []string{"table", "json"} {
 			name := strings.ReplaceAll(strings.ReplaceAll(cmd, "--", ""), ":", "") + "." + format
@@ -172,7 +172,12 @@ ztosctl: ` + bad + `:2: node.address: no address; give an IPv4 or IPv6 address` 
 		{"fdb flush --all --vni 5", exitUsage, "ztosctl: say which: --vni, --mac, --port, or --all alone; see 'ztosctl fdb flush --help'\n"},
 		{"evpn", exitUsage, "ztosctl: ztosctl evpn: say what: release; see 'ztosctl evpn --help'\n"},
 		{"evpn release 0 02:00:00:00:00:01", exitUsage, "ztosctl: VNI \"0\": want 1 to 16777215; see 'ztosctl evpn release --help'\n"},
-		{"evpn release 10100 zz", exitUsage, "ztosctl: MAC \"zz\": want six octets, as 02:00:00:00:00:01; see 'ztosctl evpn release --help'\n"},
+		{"explain mac 02:00:00:00:00:99", exitFailure, "ztosctl: 02:00:00:00:00:99 is nowhere: no host here has it, and nobody announces it\n"},
+		{"explain ip 10.1.0.99", exitFailure, "ztosctl: 10.1.0.99 is nowhere: no host here has it, and nobody announces it\n"},
+		{"explain mac ff:ff:ff:ff:ff:ff", exitUsage, "ztosctl: \"ff:ff:ff:ff:ff:ff\": want a unicast MAC of six octets, as 02:00:00:00:00:01; see 'ztosctl explain mac --help'\n"},
+		{"explain ip 10.1.0", exitUsage, "ztosctl: \"10.1.0\": want an IP address without a zone, as 10.1.0.2; see 'ztosctl explain ip --help'\n"},
+		{"evpn release 10100 10.1.0.77", exitFailure, "ztosctl: VNI 10100, address 10.1.0.77 in quarantine: not found\n"},
+		{"evpn release 10100 zz", exitUsage, "ztosctl: \"zz\": want an IP address, or a MAC of six octets, as 02:00:00:00:00:01; see 'ztosctl evpn release --help'\n"},
 		{"evpn release 10100 01:00:5e:00:00:01", exitRefused, "ztosctl: mac: 01:00:5e:00:00:01 is a group address\n"},
 		{"evpn release 10100 02:00:00:00:00:99", exitFailure, "ztosctl: VNI 10100, MAC 02:00:00:00:00:99 in quarantine: not found\n"},
 		{"capture", exitUsage, "ztosctl: --stage is missing: one of " + strings.Join(trace.StageNames(), ", ") + "; see 'ztosctl capture --help'\n"},

@@ -87,7 +87,30 @@ func renderEVPN(e *status.EVPN) fmt.Stringer {
 		}
 		refused.add(from, number(uint32(r.VNI)), r.Reason, r.Count, ago(r.Age), r.Route)
 	}
-	return evpnTables{top, bds, refused}
+	return evpnTables{top, bds, renderSuppression(e), refused}
+}
+
+// renderSuppression is what the proxy ARP and ND of each bridge domain did.
+func renderSuppression(e *status.EVPN) *table {
+	t := newTable("no bridge domain with `suppress`", "SUPPRESS VNI>", "UNKNOWN", "LOCAL>", "KNOWN>", "COUNTS")
+	for _, d := range e.Domains {
+		s := d.Suppression
+		if s == nil {
+			continue
+		}
+		unknown := "flood"
+		if s.Drop {
+			unknown = "drop"
+		}
+		var counts []string
+		for _, c := range s.Counts {
+			if c.Count > 0 {
+				counts = append(counts, fmt.Sprintf("%s %d", c.Name, c.Count))
+			}
+		}
+		t.add(d.VNI, unknown, s.Local, s.Known, strings.Join(counts, ", "))
+	}
+	return t
 }
 
 // where names a node of a move or duplicate.
@@ -101,13 +124,17 @@ func where(a netip.Addr) string {
 func (a *app) showMobility() *cobra.Command {
 	get := func(ctx context.Context, c *client.Client) ([]status.Move, error) { return c.Moves(ctx) }
 	return show(a, "mobility", "MACs that moved between nodes lately, the oldest first", "  ztosctl show mobility", get, func(ms []status.Move) *table {
-		t := newTable("no MAC moved", "AGO>", "WHAT", "VNI>", "MAC", "FROM", "TO", "PORT", "SEQ>")
+		t := newTable("no MAC moved", "AGO>", "WHAT", "VNI>", "MAC", "FROM", "TO", "PORT", "SEQ>", "ADDRESS")
 		for _, m := range ms {
 			seq := ""
 			if m.Kind == "moved" {
 				seq = strconv.FormatUint(uint64(m.Seq), 10)
 			}
-			t.add(ago(m.Age), m.Kind, m.VNI, m.MAC, where(m.From), where(m.To), m.Port, seq)
+			from, to := where(m.From), where(m.To)
+			if m.Address.IsValid() {
+				from, to = "", ""
+			}
+			t.add(ago(m.Age), m.Kind, m.VNI, m.MAC, from, to, m.Port, seq, addr(m.Address))
 		}
 		return t
 	})
@@ -115,14 +142,18 @@ func (a *app) showMobility() *cobra.Command {
 
 func (a *app) showDuplicates() *cobra.Command {
 	get := func(ctx context.Context, c *client.Client) ([]status.Duplicate, error) { return c.Duplicates(ctx) }
-	return show(a, "duplicates", "MACs in quarantine, because two nodes claim them", "  ztosctl show duplicates", get, func(ds []status.Duplicate) *table {
-		t := newTable("no duplicates", "VNI>", "MAC", "KEEPER", "NEWCOMER", "FOR>", "RELEASED IN>")
+	return show(a, "duplicates", "MACs and addresses in quarantine, because two claim them", "  ztosctl show duplicates", get, func(ds []status.Duplicate) *table {
+		t := newTable("no duplicates", "VNI>", "MAC", "ADDRESS", "KEEPER", "NEWCOMER", "FOR>", "RELEASED IN>")
 		for _, d := range ds {
 			left := "by command"
 			if d.Left > 0 {
 				left = ago(d.Left)
 			}
-			t.add(d.VNI, d.MAC, where(d.Keeper), where(d.Newcomer), ago(d.Age), left)
+			keeper, newcomer, age := where(d.Keeper), where(d.Newcomer), ago(d.Age)
+			if d.Address.IsValid() {
+				keeper, newcomer, age = "", "", ""
+			}
+			t.add(d.VNI, d.MAC, addr(d.Address), keeper, newcomer, age, left)
 		}
 		return t
 	})
@@ -130,18 +161,26 @@ func (a *app) showDuplicates() *cobra.Command {
 
 func (a *app) evpnCommand() *cobra.Command {
 	release := &cobra.Command{
-		Use:     "release VNI MAC",
-		Short:   "End the quarantine of a MAC",
-		Example: "  ztosctl evpn release 10100 02:00:00:00:00:01",
+		Use:     "release VNI MAC|ADDRESS",
+		Short:   "End the quarantine of a MAC or an IP address",
+		Example: "  ztosctl evpn release 10100 02:00:00:00:00:01\n  ztosctl evpn release 10100 10.1.0.9",
 		Args:    cobra.ExactArgs(2),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			vni, err := strconv.ParseUint(args[0], 10, 32)
 			if err != nil || vni == 0 || vni > uint64(tbl.MaxVNI) {
 				return usagef("VNI %q: want 1 to %d", args[0], tbl.MaxVNI)
 			}
+			if ip, err := netip.ParseAddr(args[1]); err == nil && ip.Zone() == "" && !ip.Is4In6() {
+				return a.engine(cmd, func(ctx context.Context, c *client.Client) error {
+					if err := c.ReleaseAddress(ctx, tbl.VNI(vni), ip); err != nil {
+						return err
+					}
+					return a.done(result{Done: fmt.Sprintf("released %s in VNI %d", ip, vni)})
+				})
+			}
 			hw, err := net.ParseMAC(args[1])
 			if err != nil || len(hw) != 6 {
-				return usagef("MAC %q: want six octets, as 02:00:00:00:00:01", args[1])
+				return usagef("%q: want an IP address, or a MAC of six octets, as 02:00:00:00:00:01", args[1])
 			}
 			mac := tbl.MACFrom(hw)
 			return a.engine(cmd, func(ctx context.Context, c *client.Client) error {

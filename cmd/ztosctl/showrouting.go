@@ -89,11 +89,11 @@ func whereTo(r *status.Route) string {
 }
 
 func (a *app) showARP() *cobra.Command {
-	return a.showNeighbours("arp", "IPv4 hosts that gateways know", 4)
+	return a.showNeighbours("arp", "IPv4 hosts that gateways and bridge domains with suppress know", 4)
 }
 
 func (a *app) showND() *cobra.Command {
-	return a.showNeighbours("nd", "IPv6 hosts that gateways know", 6)
+	return a.showNeighbours("nd", "IPv6 hosts that gateways and bridge domains with suppress know", 6)
 }
 
 func (a *app) showNeighbours(use, short string, family int) *cobra.Command {
@@ -113,7 +113,7 @@ func (a *app) showNeighbours(use, short string, family int) *cobra.Command {
 		return out, nil
 	}
 	cmd := show(a, use, short, "  ztosctl show "+use+" --vrf red\n  ztosctl show "+use+" --vni 10100", get, func(ns []status.Neighbour) *table {
-		t := newTable("no neighbours", "VRF", "VNI>", "ADDRESS", "MAC", "STATE", "AGE>")
+		t := newTable("no neighbours", "VRF", "VNI>", "ADDRESS", "MAC", "STATE", "SOURCE", "AT", "AGE>")
 		for _, n := range ns {
 			mac, age := "", ""
 			if n.MAC != 0 {
@@ -122,7 +122,11 @@ func (a *app) showNeighbours(use, short string, family int) *cobra.Command {
 			if n.Age != 0 {
 				age = ago(n.Age)
 			}
-			t.add(n.VRF, n.VNI, n.Address, mac, n.State, age)
+			at := n.Port
+			if n.VTEP.IsValid() {
+				at = n.VTEP.String()
+			}
+			t.add(n.VRF, n.VNI, n.Address, mac, n.State, n.Source, at, age)
 		}
 		return t
 	})

@@ -53,6 +53,22 @@ type EVPNDomain struct {
 	VTEPs  []netip.Addr `json:"vteps"`  // that announce the VNI and are granted it
 	Local  int          `json:"local"`  // MACs here
 	Remote int          `json:"remote"` // MACs that others announce
+
+	Suppression *Suppression `json:"suppression"` // nil without suppress
+}
+
+// Suppression is the proxy ARP and ND of a bridge domain.
+type Suppression struct {
+	Drop   bool         `json:"drop"`  // questions about unknown addresses are dropped, not flooded
+	Local  int          `json:"local"` // addresses of hosts here
+	Known  int          `json:"known"` // all addresses that are known
+	Counts []NamedCount `json:"counts"`
+}
+
+// NamedCount is a count with its name, which is stable.
+type NamedCount struct {
+	Name  string `json:"name"`
+	Count uint64 `json:"count"`
 }
 
 // EVPNRefusal is how often what a VTEP announced was ignored. By VTEP, VNI,
@@ -69,7 +85,7 @@ type EVPNRefusal struct {
 // Move is a MAC that moved between nodes, or into or out of quarantine. The
 // oldest first.
 type Move struct {
-	Kind string          `json:"kind"` // moved, duplicate, released
+	Kind string          `json:"kind"` // moved, duplicate, released, duplicate-ip, released-ip
 	Age  config.Duration `json:"age"`
 	VNI  table.VNI       `json:"vni"`
 	MAC  table.MAC       `json:"mac"`
@@ -79,6 +95,8 @@ type Move struct {
 	To   netip.Addr `json:"to"`
 	Port string     `json:"port"` // at this node; empty when not known
 	Seq  uint32     `json:"seq"`  // sequence number after a move
+	// Address is valid iff an address is meant, not a MAC: duplicate-ip, released-ip.
+	Address netip.Addr `json:"address"`
 }
 
 // Duplicate is a MAC in quarantine. A zero address is this node.
@@ -89,4 +107,7 @@ type Duplicate struct {
 	Newcomer netip.Addr      `json:"newcomer"` // is kept out
 	Age      config.Duration `json:"age"`
 	Left     config.Duration `json:"left"` // until it is released; 0: by command only
+	// Address is valid iff an address is in quarantine, not a MAC. MAC is then of the
+	// newest claim, 0 when there is none, and Keeper and Newcomer are not known.
+	Address netip.Addr `json:"address"`
 }

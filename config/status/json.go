@@ -49,3 +49,12 @@ func (d Duplicate) MarshalJSON() ([]byte, error) {
 		MAC string `json:"mac"`
 	}{plain(d), macText(d.MAC)})
 }
+
+// MarshalJSON writes the MAC as text.
+func (n Neighbour) MarshalJSON() ([]byte, error) {
+	type plain Neighbour
+	return json.Marshal(struct {
+		plain
+		MAC string `json:"mac"`
+	}{plain(n), macText(n.MAC)})
+}

@@ -46,14 +46,17 @@ type Path struct {
 	MAC  table.MAC  `json:"mac"`  // of the host, 0 while it is not resolved; or the leaf's router MAC
 }
 
-// Neighbour is a host of a bridge domain with a gateway.
+// Neighbour is a host of a bridge domain with a gateway, or with suppress.
 type Neighbour struct {
-	VRF     string          `json:"vrf"`
+	VRF     string          `json:"vrf"` // empty when the bridge domain is not routed
 	VNI     table.VNI       `json:"vni"`
 	Address netip.Addr      `json:"address"`
-	MAC     table.MAC       `json:"mac"`   // 0: not known
-	State   string          `json:"state"` // incomplete, reachable, probing or static
-	Age     config.Duration `json:"age"`   // since it said something; 0 when it never did
+	MAC     table.MAC       `json:"mac"`    // 0: not known
+	State   string          `json:"state"`  // incomplete, reachable, probing, disputed, announced, duplicate or static
+	Age     config.Duration `json:"age"`    // since it said something; 0 when it never did
+	Source  string          `json:"source"` // local, evpn or static; empty: not known
+	VTEP    netip.Addr      `json:"vtep"`   // behind which it is; zero: at this node, or not known
+	Port    string          `json:"port"`   // at which it is; empty: not at this node, or not known
 }
 
 // RouteFilter chooses routes; zero fields match everything.

@@ -37,6 +37,7 @@ func (o *Overlay) Apply() Outcome {
 	o.doubt(c.Evictions)
 	o.route(c.Prefixes)
 	o.flood(c.Floods)
+	o.tellNeighbours(c.Neighbours)
 	for i := range c.Routes {
 		if c.Routes[i].Withdraw {
 			o.counts.Withdrawn++

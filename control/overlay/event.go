@@ -44,6 +44,8 @@ func (o *Overlay) events(list []evpn.Event) {
 			log.Warn("evpn: somebody claims a MAC that may not move", "at", place(e.To))
 		case evpn.EventAddressMoved:
 			log.Info("evpn: an address has another MAC", "ip", e.IP)
+		case evpn.EventDuplicateIP, evpn.EventReleasedIP:
+			o.duplicateAddress(e)
 		case evpn.EventRefused:
 			o.refuse(e.To, e.VNI, e.Reason.String(), e.Key.String())
 		case evpn.EventDF:

@@ -41,10 +41,12 @@ type Overlay struct {
 	floods map[table.VNI][]netip.Addr // as handed to Tables
 	member map[evpn.Member]bool       // spine: granted memberships
 
-	router Router             // nil: nothing is routed here
-	vrfs   map[table.VNI]*vrf // by L3VNI
-	hosts  hosts
-	replay map[table.VNI]bool // VRFs whose routes the router is to get anew
+	neighbours Neighbours          // nil: nobody follows
+	bound      map[hostKey]binding // by Bind
+	router     Router              // nil: nothing is routed here
+	vrfs       map[table.VNI]*vrf  // by L3VNI
+	hosts      hosts
+	replay     map[table.VNI]bool // VRFs whose routes the router is to get anew
 
 	counts   Counts
 	moves    history[evpn.Event] // moves, duplicates, releases
@@ -77,6 +79,7 @@ type Counts struct {
 	Refused      uint64 // routes of peers that were ignored
 	Moves        uint64
 	Duplicates   uint64
+	DuplicateIPs uint64
 	Released     uint64
 	Conflicts    uint64 // somebody claims a MAC that may not move
 	Floods       uint64 // flood lists published
@@ -96,7 +99,7 @@ func New(t Tables, clock func() int64, log *slog.Logger) *Overlay {
 		bds: map[table.VNI]domain{}, peers: map[evpn.PeerID]*peer{},
 		groups: newGroups(), floods: map[table.VNI][]netip.Addr{}, member: map[evpn.Member]bool{},
 		refusals: refusals{at: map[refusalKey]*Refusal{}},
-		vrfs:     map[table.VNI]*vrf{}, hosts: newHosts(), replay: map[table.VNI]bool{},
+		vrfs:     map[table.VNI]*vrf{}, hosts: newHosts(), bound: map[hostKey]binding{}, replay: map[table.VNI]bool{},
 	}
 }
 

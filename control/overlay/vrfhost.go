@@ -49,7 +49,9 @@ func (o *Overlay) HostGone(vni table.VNI, addr netip.Addr) {
 	if o.hosts.at[key] = left; len(left) == 0 {
 		delete(o.hosts.at, key)
 	}
-	o.sp.Forget(o.clock(), vni, mac, addr)
+	if o.bound[hostKey{vni, addr}].mac != mac { // proxy ARP and ND still have it
+		o.sp.Forget(o.clock(), vni, mac, addr)
+	}
 }
 
 // bindAll announces the addresses of a MAC that came to a circuit of this leaf.
@@ -59,15 +61,14 @@ func (o *Overlay) bindAll(key macKey, circuit uint32, sticky bool) {
 	}
 }
 
-// bind announces an address of a MAC at a circuit of this leaf. Of an IPv6 host
-// the override flag is set, as of any that is no anycast (RFC 9047 section 3.1).
+// bind announces an address of a MAC at a circuit of this leaf.
 func (o *Overlay) bind(key macKey, addr netip.Addr, circuit uint32, sticky bool) {
 	if _, ok := o.bds[key.vni]; !ok {
 		return // no EVPN there
 	}
-	m := evpn.LocalMAC{VNI: key.vni, MAC: key.mac, IP: addr, Port: circuit, Sticky: sticky}
-	if addr.Is6() {
-		m.Bits = evpn.NeighbourOverride
+	b := o.bound[hostKey{key.vni, addr}]
+	m := evpn.LocalMAC{
+		VNI: key.vni, MAC: key.mac, IP: addr, Port: circuit, Sticky: sticky, Bits: bitsOf(addr, b.router && b.mac == key.mac),
 	}
 	if o.sp.Learn(o.clock(), m) == evpn.Quarantined {
 		o.barred = append(o.barred, key)

@@ -166,7 +166,7 @@ func (b *Bench) spineAssaults(r *rogue, seen outer, fresh []outer, leaves []stri
 			put(ahead.with(func(o outer) { o[offTCI] = o[offTCI]&^3 | 3 }))},
 		{"macsec", "unknown SCI", target, "macsec-unknown-sci", 1,
 			put(ahead.with(func(o outer) { o[offSCI+5] ^= 0x55 }))},
-		{"macsec", "genuine frame under another leaf's VTEP", target, "macsec-unknown-sci", 1,
+		{"macsec", "genuine frame under another leaf's VTEP", target, "macsec-foreign-sci", 1,
 			put(fresh[0].with(func(o outer) { o.setSrc(third.Address) }))},
 		{"vxlan", "VNI that nobody has", target, "vxlan-unknown-vni", 1,
 			put(ahead.with(func(o outer) { o.setVNI(0xabcdef) }))},

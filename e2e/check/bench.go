@@ -22,6 +22,8 @@ type Bench struct {
 	Topo *lab.Topology
 	// Told what a check is doing now; may be nil. Called from any goroutine.
 	Note func(string)
+	// Ctl is the ztosctl program; empty where no check runs it.
+	Ctl string
 
 	mu    sync.Mutex
 	nodes map[string]*node // API connections, by node

@@ -18,8 +18,9 @@ import (
 	"github.com/ztos/ztos/lab"
 )
 
-// engine is the ztos-engine program, built once for all tests.
-var engine string
+// engine and ctl are the programs ztos-engine and ztosctl, built once for all
+// tests.
+var engine, ctl string
 
 func TestMain(m *testing.M) { os.Exit(run(m)) }
 
@@ -30,16 +31,16 @@ func run(m *testing.M) int {
 		return 1
 	}
 	defer os.RemoveAll(dir)
-	engine = filepath.Join(dir, "ztos-engine")
-	args, cgo := []string{"build", "-o", engine}, "CGO_ENABLED=0"
+	engine, ctl = filepath.Join(dir, "ztos-engine"), filepath.Join(dir, "ztosctl")
+	args, cgo := []string{"build", "-o", dir + "/"}, "CGO_ENABLED=0"
 	if raceEnabled { // engines under the race detector too, which needs cgo
 		args, cgo = append(args, "-race"), "CGO_ENABLED=1"
 	}
-	cmd := exec.Command("go", append(args, "./cmd/ztos-engine")...)
+	cmd := exec.Command("go", append(args, "./cmd/ztos-engine", "./cmd/ztosctl")...)
 	cmd.Dir = "../.."
 	cmd.Env = append(os.Environ(), cgo)
 	if out, err := cmd.CombinedOutput(); err != nil {
-		fmt.Fprintf(os.Stderr, "build ztos-engine: %v\n%s", err, out)
+		fmt.Fprintf(os.Stderr, "build: %v\n%s", err, out)
 		return 1
 	}
 	return m.Run()
@@ -80,6 +81,7 @@ func up(t *testing.T, file, name string) *check.Bench {
 	})
 	t.Logf("lab %s is up after %v", name, time.Since(start).Round(time.Millisecond))
 	b.Note = func(s string) { t.Log(s) }
+	b.Ctl = ctl
 	t.Cleanup(b.Close)
 	return b
 }

@@ -29,6 +29,7 @@ const (
 	MACQuarantined    // the source MAC is a duplicate, and this is the newcomer
 	NoDestination     // flood list and ports are empty
 	FDBDrop           // the FDB says drop (blackhole entry)
+	ProxyUnknown      // asks by ARP or ND for an address that nobody announced, where that is not flooded
 
 	// Size.
 	OversizedICMPSent // larger than the tenant MTU; sender was told by ICMP
@@ -58,6 +59,7 @@ const (
 	MACsecUntagged     // InPktsNoTag under must-secure
 	MACsecBadTag       // InPktsBadTag: V, ES/SC/SCB, SL, reserved bits, PN 0, length
 	MACsecUnknownSCI   // InPktsNoSCI
+	MACsecForeignSCI   // authenticated by the channel of another VTEP than the outer source
 	MACsecNotUsingSA   // InPktsNotUsingSA
 	MACsecLate         // InPktsLate: before the replay window
 	MACsecReplayed     // inside the window, seen before

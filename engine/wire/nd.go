@@ -90,6 +90,12 @@ func ndOptionsValid(b []byte) bool {
 // Target returns the address that is asked for or told of.
 func (m ND) Target() Addr { return AddrFrom16(m[ndSolicitTargetOff:]) }
 
+// Router returns the R flag of an advertisement: its sender is a router.
+func (m ND) Router() bool { return m[4]&ndRouter != 0 }
+
+// Override returns the O flag of an advertisement: it is newer than what is known.
+func (m ND) Override() bool { return m[4]&ndOverride != 0 }
+
 // LinkAddr returns the six octets of a link-layer address option, a slice of m.
 func (m ND) LinkAddr(option uint8) (mac []byte, ok bool) {
 	return ndLinkAddr(m[ndSolicitLen:], option)
@@ -142,7 +148,15 @@ func (h IPv6) PutSolicit(src, dst, target Addr, mac []byte) {
 // PutAdvert writes into h[:NDSolicitLen] the packet by which router src tells
 // dst that target has MAC mac, six octets. solicited says that dst has asked.
 func (h IPv6) PutAdvert(src, dst, target Addr, mac []byte, solicited bool) {
-	flags := ndRouter | ndOverride
+	h.PutNeighbourAdvert(src, dst, target, mac, true, solicited)
+}
+
+// PutNeighbourAdvert is PutAdvert for a target that may be no router.
+func (h IPv6) PutNeighbourAdvert(src, dst, target Addr, mac []byte, router, solicited bool) {
+	flags := ndOverride
+	if router {
+		flags |= ndRouter
+	}
 	if solicited {
 		flags |= ndSolicited
 	}

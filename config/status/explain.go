@@ -1,0 +1,92 @@
+package status
+
+import (
+	"encoding/json"
+	"net/netip"
+
+	"github.com/ztos/ztos/config"
+	"github.com/ztos/ztos/engine/table"
+)
+
+// ExplainQuery asks where a MAC or an IP address is; one of them is set.
+type ExplainQuery struct {
+	MAC     table.MAC
+	Address netip.Addr
+	VNI     table.VNI // 0: in any bridge domain
+}
+
+// Explanation says where it is, and why it is nowhere.
+type Explanation struct {
+	Places []Place `json:"places"` // by VNI
+	Why    string  `json:"why"`    // why there is no place; empty iff there is one
+}
+
+// Place is where a MAC is in a bridge domain.
+type Place struct {
+	VNI     table.VNI  `json:"vni"`
+	Name    string     `json:"name"` // of the bridge domain
+	MAC     table.MAC  `json:"mac"`
+	Address netip.Addr `json:"address"` // valid iff asked for
+	Kind    string     `json:"kind"`    // port, vtep, gateway, blackhole or unknown
+	Port    string     `json:"port"`    // iff Kind is port
+	VLAN    uint16     `json:"vlan"`    // of the port's circuit
+	VTEP    netip.Addr `json:"vtep"`    // iff Kind is vtep
+	Source  string     `json:"source"`  // learned, static, evpn, or empty
+	Why     string     `json:"why"`     // why frames to it do not arrive; empty as far as is known
+	// Routes are what this node and others announce, the best first.
+	Routes []ExplainedRoute `json:"routes"`
+	Keys   *ExplainedKeys   `json:"keys"` // nil unless Kind is vtep
+}
+
+// ExplainedRoute is a route of type 2.
+type ExplainedRoute struct {
+	RD      string     `json:"rd"`
+	MAC     table.MAC  `json:"mac"`
+	Address netip.Addr `json:"address"` // zero: of the MAC alone
+	NextHop netip.Addr `json:"nextHop"`
+	Label   table.VNI  `json:"label"` // VNI that it asks for
+	Seq     uint32     `json:"seq"`
+	Sticky  bool       `json:"sticky"`
+	RTs     []string   `json:"rts"`
+	Own     bool       `json:"own"`  // of this node
+	From    netip.Addr `json:"from"` // BGP peer; zero iff Own
+	Best    bool       `json:"best"` // of the same key
+	Used    bool       `json:"used"` // the FDB follows it
+}
+
+// ExplainedKeys are the keys that frames to a VTEP are protected with; never a key
+// itself.
+type ExplainedKeys struct {
+	Cipher config.Cipher `json:"cipher"` // zero: no MACsec
+	TxSCI  config.SCI    `json:"txSci"`  // iff Cipher
+	TxSA   string        `json:"txAn"`   // AN in use; empty: none is
+	RxSCs  []string      `json:"rxScs"`  // what is taken from the VTEP: SCI and its ANs
+	Peers  []KeyPeer     `json:"peers"`  // one is taken for each flow
+}
+
+// KeyPeer is a peer by which a VTEP is reached.
+type KeyPeer struct {
+	Name      string           `json:"name"`
+	Carrier   config.Carrier   `json:"carrier"`
+	PublicKey config.PublicKey `json:"publicKey"` // zero for a plain carrier
+	Endpoint  netip.AddrPort   `json:"endpoint"`
+	Usable    bool             `json:"usable"` // it has a session and is alive
+}
+
+// MarshalJSON writes the MAC as text.
+func (p Place) MarshalJSON() ([]byte, error) {
+	type plain Place
+	return json.Marshal(struct {
+		plain
+		MAC string `json:"mac"`
+	}{plain(p), macText(p.MAC)})
+}
+
+// MarshalJSON writes the MAC as text.
+func (r ExplainedRoute) MarshalJSON() ([]byte, error) {
+	type plain ExplainedRoute
+	return json.Marshal(struct {
+		plain
+		MAC string `json:"mac"`
+	}{plain(r), macText(r.MAC)})
+}
