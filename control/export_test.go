@@ -1,6 +1,12 @@
 package control
 
-import "github.com/ztos/ztos/bgp/evpn"
+import (
+	"net/netip"
+
+	"github.com/ztos/ztos/bgp/evpn"
+	"github.com/ztos/ztos/engine/table"
+	"github.com/ztos/ztos/l3"
+)
 
 // Hear says to n what a BGP session would: that it is up.
 func (n *Node) Hear(p evpn.Peer) { n.bgpIn <- bgpMessage{kind: bgpUp, peer: p} }
@@ -20,4 +26,14 @@ func (n *Node) Announced() map[evpn.Key]evpn.Attrs {
 		return true
 	})
 	return out
+}
+
+// Mislead puts a route into the FIB of a VRF that nothing of the configuration
+// wants: into a bridge domain, whosever it is.
+func (n *Node) Mislead(vrf string, p netip.Prefix, vni table.VNI) error {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	st := n.vrfs[vrf]
+	st.routes.Set(l3.OriginEVPN, p, &l3.Route{Kind: l3.Connected, VNI: vni})
+	return st.routes.Commit()
 }

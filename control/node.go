@@ -7,6 +7,7 @@ import (
 	"net/netip"
 	"runtime"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/ztos/ztos/config"
@@ -75,6 +76,8 @@ type Node struct {
 	neighbours *l3.Neighbours
 	heard      [256]l3.Event
 
+	proofs, breaches atomic.Uint64 // looks at the isolation of tenants after applies, and what they found
+
 	fixed []fixedWorker // of the underlay and the host stack
 
 	blocksMu sync.Mutex
@@ -142,6 +145,7 @@ func Start(path string, log *slog.Logger, version string) (*Node, error) {
 		n.close()
 		return nil, err
 	}
+	n.proveIsolation()
 	n.startFixed()
 	n.mu.Lock()
 	n.schedule()
