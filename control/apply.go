@@ -43,6 +43,14 @@ func (n *Node) Apply(data []byte, dryRun bool) (generation uint64, err error) {
 }
 
 func (n *Node) apply(data []byte, name string, dryRun bool) (generation uint64, err error) {
+	if generation, err = n.take(data, name, dryRun); err == nil && !dryRun {
+		n.proveIsolation()
+	}
+	return generation, err
+}
+
+// take is apply without the proof that follows it.
+func (n *Node) take(data []byte, name string, dryRun bool) (generation uint64, err error) {
 	cfg, keys, err := parse(data, name)
 	if err != nil {
 		return 0, err

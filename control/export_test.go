@@ -1,9 +1,12 @@
 package control
 
 import (
+	"net/netip"
+
 	"github.com/ztos/ztos/bgp/evpn"
 	"github.com/ztos/ztos/engine/table"
 	"github.com/ztos/ztos/fabric"
+	"github.com/ztos/ztos/l3"
 )
 
 // Hear says to n what a BGP session would: that it is up.
@@ -51,4 +54,14 @@ func (n *Node) WipeRetired() {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	n.wipeRetired()
+}
+
+// Mislead puts a route into the FIB of a VRF that nothing of the configuration
+// wants: into a bridge domain, whosever it is.
+func (n *Node) Mislead(vrf string, p netip.Prefix, vni table.VNI) error {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	st := n.vrfs[vrf]
+	st.routes.Set(l3.OriginEVPN, p, &l3.Route{Kind: l3.Connected, VNI: vni})
+	return st.routes.Commit()
 }

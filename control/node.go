@@ -7,6 +7,7 @@ import (
 	"net/netip"
 	"runtime"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/ztos/ztos/config"
@@ -84,6 +85,8 @@ type Node struct {
 	refused map[refusedKey]int64 // ns, when a refused claim was logged last
 	foreign map[vtepKey]int64    // ns, when a VTEP's frames with MACs of others were logged last
 
+	proofs, breaches atomic.Uint64 // looks at the isolation of tenants after applies, and what they found
+
 	fixed []fixedWorker // of the underlay and the host stack
 
 	blocksMu sync.Mutex
@@ -153,6 +156,7 @@ func Start(path string, log *slog.Logger, version string) (*Node, error) {
 		n.close()
 		return nil, err
 	}
+	n.proveIsolation()
 	n.startFixed()
 	n.mu.Lock()
 	n.schedule()

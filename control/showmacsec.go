@@ -113,6 +113,7 @@ func (n *Node) Counters() []status.CounterGroup {
 		}
 	}
 	out = append(out, status.CounterGroup{Kind: "learning", Counts: []status.Count{{Name: "ring-lost", Value: n.ring.Lost()}}})
+	out = append(out, n.isolationCounts())
 	return append(out, n.workerCounts()...)
 }
 

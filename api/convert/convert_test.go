@@ -170,6 +170,7 @@ func TestRoundTrip(t *testing.T) {
 	roundTrip(t, convert.Group, noErr(convert.FromGroup))
 	roundTrip(t, convert.MTU, noErr(convert.FromMTU))
 	roundTrip(t, byPtr(convert.BGP), convert.FromBGP)
+	roundTrip(t, byPtr(convert.Isolation), convert.FromIsolation)
 	roundTrip(t, byPtr(convert.EVPN), convert.FromEVPN)
 	roundTrip(t, byPtr(convert.BFD), convert.FromBFD)
 	roundTrip(t, convert.Move, convert.FromMove)

@@ -29,6 +29,7 @@ type Node struct {
 	drops []status.Drop
 
 	quarantine []status.Duplicate
+	breached   bool
 }
 
 // Epoch is when the node's clock says it started.

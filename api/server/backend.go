@@ -38,6 +38,10 @@ type Backend interface {
 	// have: of VNIs, of handshakes, of workers and sockets. By kind, then name.
 	Counters() []status.CounterGroup
 
+	// Isolation looks at all loaded tables, whether an entry leads from one tenant
+	// to another. It may take a second.
+	Isolation() status.Isolation
+
 	// BFD, BGP, EVPN, Moves and Duplicates say what is now.
 	BFD() status.BFD
 	BGP() status.BGP

@@ -68,6 +68,7 @@ func listenAs(path string, b Backend, allowed func(uid uint32) bool) (*Server, e
 	pb.RegisterNodeServer(s.grpc, &service{b: b, watchers: make(chan struct{}, maxWatchers)})
 	pb.RegisterEVPNServer(s.grpc, &evpnService{b: b})
 	pb.RegisterBFDServer(s.grpc, &bfdService{b: b})
+	pb.RegisterVerifyServer(s.grpc, &verifyService{b: b})
 	go func() { s.served <- s.grpc.Serve(l) }()
 	return s, nil
 }

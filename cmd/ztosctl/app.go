@@ -143,7 +143,7 @@ func (a *app) root() *cobra.Command {
 	f.StringVarP(&a.format, "output", "o", "table", "table or json")
 	f.DurationVar(&a.timeout, "timeout", 10*time.Second, "how long the engine may take to answer; not for trace, capture and lab; profile adds its own time")
 	cmd.AddCommand(a.showCommand(), a.traceCommand(), a.captureCommand(), a.profileCommand(), a.applyCommand(), a.reloadCommand(),
-		a.macsecCommand(), a.fdbCommand(), a.evpnCommand(), a.explainCommand(), a.labCommand(), a.versionCommand(), a.completionCommand())
+		a.macsecCommand(), a.fdbCommand(), a.evpnCommand(), a.explainCommand(), a.verifyCommand(), a.labCommand(), a.versionCommand(), a.completionCommand())
 	cmd.SetHelpCommand(&cobra.Command{Use: "no-help", Hidden: true, Example: "  ztosctl --help"})
 	mark(cmd)
 	return cmd

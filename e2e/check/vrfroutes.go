@@ -332,6 +332,32 @@ func (b *Bench) RouterMAC(ctx context.Context, leaf, from, to string) (mac table
 	return mac, err
 }
 
+// defaultRouters waits until every leaf has heard that all have their own router
+// MACs again, after a change of one.
+func (b *Bench) defaultRouters(ctx context.Context, vrf string) error {
+	known := map[string]bool{}
+	for _, l := range b.kind(lab.Leaf) {
+		n, _ := b.Topo.Node(l)
+		known[nextHop(n.Address, b.l3vni(vrf), l3.DefaultRouterMAC(n.Address))] = true
+	}
+	return eventually(ctx, routeMost, func() error {
+		for _, l := range b.kind(lab.Leaf) {
+			got, err := b.evpnRoutes(ctx, l, vrf)
+			if err != nil {
+				return err
+			}
+			for p, paths := range got {
+				for _, x := range paths {
+					if !known[x] {
+						return fmt.Errorf("%s: %v is by %s, which no leaf is any more", l, p, x)
+					}
+				}
+			}
+		}
+		return nil
+	})
+}
+
 // RoutedLeafStop is the result of Bench.RoutedLeafStop.
 type RoutedLeafStop struct {
 	Leaf string  `json:"leaf"`
@@ -347,6 +373,9 @@ func (b *Bench) RoutedLeafStop(ctx context.Context, leaf, vrf string) (r RoutedL
 	far, ok := b.Topo.Node(leaf)
 	if !ok {
 		return r, fmt.Errorf("check: no leaf %s", leaf)
+	}
+	if err := b.defaultRouters(ctx, vrf); err != nil {
+		return r, err
 	}
 	by := nextHop(far.Address, b.l3vni(vrf), l3.DefaultRouterMAC(far.Address))
 	before := map[string]map[netip.Prefix][]string{}

@@ -16,13 +16,15 @@ import (
 	"github.com/ztos/ztos/engine/port/nstest"
 )
 
+// engineDir is where engineBinary has put the program; empty before.
+var engineDir string
+
 // engineBinary builds the ztos-engine program, once for all tests.
-var engineBinary = sync.OnceValues(func() (string, error) {
-	dir, err := os.MkdirTemp("", "ztos-frr-")
-	if err != nil {
+var engineBinary = sync.OnceValues(func() (path string, err error) {
+	if engineDir, err = os.MkdirTemp("", "ztos-frr-"); err != nil {
 		return "", err
 	}
-	path := filepath.Join(dir, "ztos-engine")
+	path = filepath.Join(engineDir, "ztos-engine")
 	cmd := exec.Command("go", "build", "-o", path, "./cmd/ztos-engine")
 	cmd.Dir = "../.."
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
@@ -35,8 +37,8 @@ var engineBinary = sync.OnceValues(func() (string, error) {
 
 func TestMain(m *testing.M) {
 	code := m.Run()
-	if path, err := engineBinary(); err == nil {
-		os.RemoveAll(filepath.Dir(path))
+	if engineDir != "" {
+		os.RemoveAll(engineDir)
 	}
 	os.Exit(code)
 }

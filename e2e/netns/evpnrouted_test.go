@@ -69,5 +69,7 @@ func TestEVPNRouted(t *testing.T) {
 		return mac.String(), err
 	})
 	step(t, "LeafStop", func(ctx context.Context) (check.RoutedLeafStop, error) { return b.RoutedLeafStop(ctx, "leaf2", "red") })
+	step(t, "Proven", b.Proven)
+	step(t, "KeyShared", func(ctx context.Context) (string, error) { return b.KeyShared(ctx, "leaf1", "red-l3", "blue-l3") })
 	step(t, "ReachAgain", func(ctx context.Context) (check.Matrix, error) { return b.Routed(ctx, "blue", 3) })
 }
