@@ -57,7 +57,7 @@ func (n *Node) loop() {
 		}
 		next = n.proxyWork(next)
 		outcome, next := n.syncOverlay(next)
-		n.publishProxy()
+		outcome = n.settleProxy(outcome)
 		now := time.Now()
 		var secys []*macsec.SecY
 		save := false

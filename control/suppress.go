@@ -6,6 +6,7 @@ import (
 
 	"github.com/ztos/ztos/bgp/evpn"
 	"github.com/ztos/ztos/config"
+	"github.com/ztos/ztos/control/overlay"
 	"github.com/ztos/ztos/engine/table"
 	"github.com/ztos/ztos/l2"
 	"github.com/ztos/ztos/l2/proxy"
@@ -118,6 +119,29 @@ func (n *Node) proxyWork(next time.Duration) time.Duration {
 		next = min(next, max(time.Duration(at-now), time.Millisecond))
 	}
 	return next
+}
+
+// settleProxy withdraws what EVPN has just taken from hosts here, in a batch of its
+// own after that of out: when such a host claims the address again, the others must
+// see a new route, not the one that they have.
+func (n *Node) settleProxy(out overlay.Outcome) overlay.Outcome {
+	if n.overlay == nil {
+		return out
+	}
+	if changes := n.proxy.TakeChanges(); len(changes) > 0 {
+		now := n.now()
+		for i := range changes {
+			n.bindingChanged(&changes[i], now)
+		}
+		more := n.overlay.Apply()
+		n.guard(more.Members)
+		out.Routes = append(out.Routes, more.Routes...)
+		if more.Interest != nil {
+			out.Interest = more.Interest
+		}
+	}
+	n.publishProxy()
+	return out
 }
 
 // publishProxy makes what the proxy knows what workers see.
