@@ -79,8 +79,10 @@ func (b *bfdService) hear(es []bfd.Event) {
 			// graceful restart, the failure does not end the restart. What a
 			// reflector told of others is as good as before.
 			l.dead, l.grace = b.now()+confirm, !l.vtep || !e.Independent
+			b.relieve()
 		case l.failed && e.To == bfd.Up:
 			l.dead, l.back = 0, b.now()+b.holdUp
+			b.relieve()
 		case l.failed && (e.To == bfd.AdminDown || e.TheirAdmin):
 			l.dead, l.back = 0, b.now() // nobody says any more that the path is dead
 		}
@@ -88,6 +90,22 @@ func (b *bfdService) hear(es []bfd.Event) {
 	b.news = append(b.news, es...)
 	b.mu.Unlock()
 	b.poke()
+}
+
+// relieve lets flows back at once to peers that are up again, when another one is
+// dead: a path that may fail again is better than one that has. b.mu is held.
+func (b *bfdService) relieve() {
+	for _, dead := range b.links {
+		if dead.peer == nil || !dead.failed || dead.back != 0 {
+			continue
+		}
+		for _, l := range b.links {
+			if l.back != 0 {
+				l.release()
+			}
+		}
+		return
+	}
 }
 
 // work does what may wait, and returns when there is more, on the node's clock; 0:

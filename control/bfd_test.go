@@ -176,6 +176,28 @@ func TestBFDMoment(t *testing.T) {
 	}
 }
 
+// TestBFDRelieve: flows are not kept from a path that is up again while another one
+// is dead, whichever came first.
+func TestBFDRelieve(t *testing.T) {
+	b := newBFDBed(t)
+	up := func(name string) { b.event(name, bfd.Init, bfd.Up, nil) }
+	down := func(name string) { b.event(name, bfd.Up, bfd.Down, nil) }
+	down("spine1")
+	up("spine1")
+	if !b.withheld("spine1") {
+		t.Error("not held, with no other peer dead")
+	}
+	down("leaf2")
+	if b.withheld("spine1") || !b.withheld("leaf2") {
+		t.Error("held while the other is dead")
+	}
+	down("spine1")
+	up("spine1")
+	if b.withheld("spine1") || !b.withheld("leaf2") {
+		t.Error("held while the other was dead before")
+	}
+}
+
 // TestBFDBind: an apply keeps what failed, and lets go of what has no session.
 func TestBFDBind(t *testing.T) {
 	b := newBFDBed(t)
@@ -185,9 +207,9 @@ func TestBFDBind(t *testing.T) {
 	if !b.withheld("spine1") || !b.withheld("leaf2") {
 		t.Error("an apply that changed nothing let flows back")
 	}
-	b.event("spine1", bfd.Down, bfd.Up, nil)
-	b.rebind()
 	b.cfg.BFD.Neighbors = b.cfg.BFD.Neighbors[:1]
+	b.rebind()
+	b.event("spine1", bfd.Down, bfd.Up, nil)
 	b.rebind()
 	if !b.withheld("spine1") || b.withheld("leaf2") {
 		t.Error("a peer without a session is withheld, or one with a session is not")
