@@ -16,10 +16,10 @@ import (
 	"github.com/ztos/ztos/wireguard"
 )
 
-// bfdService is BFD inside the node. What a failure leads to is done where it is
-// found, by the service's goroutine, which waits for nobody: neither for an apply
-// nor for the loop. The loop does what may wait: it logs, asks for a handshake, and
-// lets flows back.
+// bfdService is BFD inside the node. Flows leave a peer where its failure is found,
+// by the service's goroutine, which waits for nobody: neither for an apply nor for
+// the loop. The loop does what may wait: it logs, asks for a handshake, tells BGP,
+// and lets flows back.
 type bfdService struct {
 	log  *slog.Logger
 	poke func()
@@ -41,7 +41,16 @@ type bfdLink struct {
 	vtep   bool            // whose routes lead to itself
 	failed bool            // flows are kept away
 	back   int64           // when they are let back; 0: not yet
+	grace  bool            // BGP may keep what it knows
+	dead   int64           // when BGP is told; 0: not at all
 }
+
+// confirm is how long a session must stay down until BGP is told, ns. Flows that
+// leave a peer for a moment cost nothing; a BGP session that ends is away for
+// seconds, and so are the routes of a VTEP, everywhere. A neighbour that had no
+// processor for a moment is up again at once (RFC 5882 section 3.1, hysteresis;
+// known second-hand).
+const confirm = int64(100 * time.Millisecond)
 
 // newBFD returns a service without sessions.
 func newBFD(n *Node, t bfdnet.Transport) *bfdService {
@@ -66,16 +75,16 @@ func (b *bfdService) hear(es []bfd.Event) {
 			if l.peer != nil {
 				l.peer.Withhold(true)
 			}
-			if l.bgp != "" {
-				// RFC 5882 section 4.3: where BFD may have died with control, as
-				// in a graceful restart, the failure does not end the restart.
-				// What a reflector told of others is as good as before.
-				b.lost(l.bgp, !l.vtep || !e.Independent)
-			}
+			// RFC 5882 section 4.3: where BFD may have died with control, as in a
+			// graceful restart, the failure does not end the restart. What a
+			// reflector told of others is as good as before.
+			l.dead, l.grace = b.now()+confirm, !l.vtep || !e.Independent
+			b.relieve()
 		case l.failed && e.To == bfd.Up:
-			l.back = b.now() + b.holdUp
+			l.dead, l.back = 0, b.now()+b.holdUp
+			b.relieve()
 		case l.failed && (e.To == bfd.AdminDown || e.TheirAdmin):
-			l.back = b.now() // nobody says any more that the path is dead
+			l.dead, l.back = 0, b.now() // nobody says any more that the path is dead
 		}
 	}
 	b.news = append(b.news, es...)
@@ -83,9 +92,26 @@ func (b *bfdService) hear(es []bfd.Event) {
 	b.poke()
 }
 
+// relieve lets flows back at once to peers that are up again, when another one is
+// dead: a path that may fail again is better than one that has. b.mu is held.
+func (b *bfdService) relieve() {
+	for _, dead := range b.links {
+		if dead.peer == nil || !dead.failed || dead.back != 0 {
+			continue
+		}
+		for _, l := range b.links {
+			if l.back != 0 {
+				l.release()
+			}
+		}
+		return
+	}
+}
+
 // work does what may wait, and returns when there is more, on the node's clock; 0:
-// nothing is planned. failed is called for sessions that have failed.
-func (b *bfdService) work(now int64, failed func(*bfdLink, *bfd.Event)) (next int64) {
+// nothing is planned. failed is called for sessions that have failed, and dead for
+// those that BGP is told of.
+func (b *bfdService) work(now int64, failed, dead func(*bfdLink)) (next int64) {
 	b.mu.Lock()
 	news := b.news
 	b.news = nil
@@ -93,13 +119,19 @@ func (b *bfdService) work(now int64, failed func(*bfdLink, *bfd.Event)) (next in
 	for i := range news {
 		links[i] = b.links[news[i].Name]
 	}
+	var gone []*bfdLink
 	for _, l := range b.links {
-		switch {
-		case l.back == 0:
-		case l.back <= now:
+		if l.dead != 0 && l.dead <= now {
+			l.dead = 0
+			gone = append(gone, l)
+		}
+		if l.back != 0 && l.back <= now {
 			l.release()
-		case next == 0 || l.back < next:
-			next = l.back
+		}
+		for _, at := range []int64{l.dead, l.back} {
+			if at != 0 && (next == 0 || at < next) {
+				next = at
+			}
 		}
 	}
 	b.mu.Unlock()
@@ -114,8 +146,14 @@ func (b *bfdService) work(now int64, failed func(*bfdLink, *bfd.Event)) (next in
 			b.log.Info("bfd: session "+e.To.String(), args...)
 		}
 		if links[i] != nil && e.Failed() {
-			failed(links[i], e)
+			failed(links[i])
 		}
+	}
+	for _, l := range gone {
+		if l.bgp != "" {
+			b.lost(l.bgp, l.grace)
+		}
+		dead(l)
 	}
 	return next
 }
@@ -150,7 +188,7 @@ func (b *bfdService) bind(cfg *config.Node, peers map[string]*peerState, isVTEP 
 			}
 		}
 		if was := old[x.Name]; was != nil && was.peer == l.peer {
-			l.failed, l.back = was.failed, was.back
+			l.failed, l.back, l.grace, l.dead = was.failed, was.back, was.grace, was.dead
 		}
 		b.links[x.Name] = l
 	}
@@ -279,14 +317,16 @@ func (n *Node) bfdWork(next time.Duration) time.Duration {
 		return next
 	}
 	now := n.now()
-	at := n.bfd.work(now, func(l *bfdLink, e *bfd.Event) {
-		if l.peer != nil {
-			// The peer may have begun anew and know our session no more.
-			if err := n.wg.Rekey(l.peer.PublicKey()); err != nil {
-				n.log.Debug("no handshake after a failure", "neighbour", e.Name, "err", err)
-			}
+	at := n.bfd.work(now, func(l *bfdLink) {
+		if l.peer == nil {
+			return
 		}
-		if e.Independent {
+		// The peer may have begun anew and know our session no more.
+		if err := n.wg.Rekey(l.peer.PublicKey()); err != nil {
+			n.log.Debug("no handshake after a failure", "err", err)
+		}
+	}, func(l *bfdLink) {
+		if !l.grace || !l.vtep {
 			n.tunnelDown(now)
 		}
 	})

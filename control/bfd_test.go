@@ -74,34 +74,44 @@ func (b *bfdBed) event(name string, from, to bfd.State, more func(e *bfd.Event))
 	b.hear([]bfd.Event{e})
 }
 
-// fail takes a session down and wants work to be told, once.
+// fail takes a session down, and wants work to be told of it once, and once more
+// when it has stayed down for long enough.
 func (b *bfdBed) fail(t *testing.T, name string, more func(e *bfd.Event)) {
 	t.Helper()
 	b.cut = nil
 	b.event(name, bfd.Up, bfd.Down, more)
-	calls := 0
+	failed, dead := 0, 0
+	work := func() int64 {
+		return b.work(b.at, func(*bfdLink) { failed++ }, func(*bfdLink) { dead++ })
+	}
 	for range 2 {
-		b.work(b.at, func(l *bfdLink, e *bfd.Event) {
-			if e.Name != name {
-				t.Errorf("told of %s", e.Name)
-			}
-			calls++
-		})
+		if next := work(); failed != 1 || dead != 0 || b.cut != nil || next != b.at+confirm {
+			t.Errorf("told of the failure %d times, of the end %d times, BGP of %v; next %d", failed, dead, b.cut, next)
+		}
 	}
-	if calls != 1 {
-		t.Errorf("told of the failure %d times", calls)
+	b.at += confirm
+	for range 2 {
+		if work(); failed != 1 || dead != 1 {
+			t.Errorf("told of the failure %d times, of the end %d times", failed, dead)
+		}
 	}
+}
+
+// quiet is work that must be told of nothing.
+func (b *bfdBed) quiet(t *testing.T) (next int64) {
+	t.Helper()
+	nothing := func(*bfdLink) { t.Error("told of a failure that was none") }
+	return b.work(b.at, nothing, nothing)
 }
 
 // TestBFDFailure: what a failure does to flows and to BGP, and when flows come back.
 func TestBFDFailure(t *testing.T) {
 	b := newBFDBed(t)
-	nothing := func(*bfdLink, *bfd.Event) { t.Error("told of a failure that was none") }
 	// Coming up, or not, is no failure.
 	b.event("spine1", bfd.Down, bfd.Init, nil)
 	b.event("spine1", bfd.Init, bfd.Down, nil)
 	b.event("spine1", bfd.Down, bfd.Up, nil)
-	if next := b.work(b.at, nothing); next != 0 || b.withheld("spine1") || b.cut != nil {
+	if next := b.quiet(t); next != 0 || b.withheld("spine1") || b.cut != nil {
 		t.Errorf("next %d, cut %v", next, b.cut)
 	}
 	// A reflector keeps its grace.
@@ -111,22 +121,22 @@ func TestBFDFailure(t *testing.T) {
 	}
 	// It is up again, fails while it is held, and is up for long enough.
 	b.event("spine1", bfd.Down, bfd.Up, nil)
-	if next := b.work(b.at, nothing); next != b.at+int64(2*time.Second) || !b.withheld("spine1") {
+	if next := b.quiet(t); next != b.at+int64(2*time.Second) || !b.withheld("spine1") {
 		t.Errorf("next %d", next)
 	}
 	b.at += int64(time.Second)
 	b.fail(t, "spine1", nil)
 	b.at += int64(10 * time.Second)
-	if next := b.work(b.at, nothing); next != 0 || !b.withheld("spine1") {
+	if next := b.quiet(t); next != 0 || !b.withheld("spine1") {
 		t.Errorf("next %d; let back while it is down", next)
 	}
 	b.event("spine1", bfd.Init, bfd.Up, nil)
 	b.at += int64(2*time.Second) - 1
-	if b.work(b.at, nothing); !b.withheld("spine1") {
+	if b.quiet(t); !b.withheld("spine1") {
 		t.Error("let back too early")
 	}
 	b.at++
-	if next := b.work(b.at, nothing); next != 0 || b.withheld("spine1") {
+	if next := b.quiet(t); next != 0 || b.withheld("spine1") {
 		t.Errorf("not let back; next %d", next)
 	}
 	// A VTEP's routes go at once, unless BFD may have died with its control.
@@ -140,13 +150,51 @@ func TestBFDFailure(t *testing.T) {
 	}
 	// Switched off there: nobody says any more that the path is dead.
 	b.event("leaf2", bfd.Up, bfd.Down, func(e *bfd.Event) { e.TheirAdmin = true })
-	if b.work(b.at, nothing); b.withheld("leaf2") {
+	if b.quiet(t); b.withheld("leaf2") {
 		t.Error("withheld by a session that was switched off")
 	}
 	// A session over several hops has no peer of its own, nor one in BGP.
 	b.fail(t, "far", nil)
 	if b.withheld("spine1") || b.withheld("leaf2") || b.cut != nil {
 		t.Errorf("cut %v", b.cut)
+	}
+}
+
+// TestBFDMoment: a neighbour that is back at once loses flows, and nothing of BGP.
+func TestBFDMoment(t *testing.T) {
+	b := newBFDBed(t)
+	b.event("leaf2", bfd.Up, bfd.Down, nil)
+	if !b.withheld("leaf2") {
+		t.Error("flows do not leave at once")
+	}
+	b.at += confirm - 1
+	b.event("leaf2", bfd.Init, bfd.Up, nil)
+	b.at += confirm
+	b.work(b.at, func(*bfdLink) {}, func(*bfdLink) { t.Error("a moment was taken for an end") })
+	if b.cut != nil || !b.withheld("leaf2") {
+		t.Errorf("BGP was told of %v; withheld %v, want it until it has been up for long enough", b.cut, b.withheld("leaf2"))
+	}
+}
+
+// TestBFDRelieve: flows are not kept from a path that is up again while another one
+// is dead, whichever came first.
+func TestBFDRelieve(t *testing.T) {
+	b := newBFDBed(t)
+	up := func(name string) { b.event(name, bfd.Init, bfd.Up, nil) }
+	down := func(name string) { b.event(name, bfd.Up, bfd.Down, nil) }
+	down("spine1")
+	up("spine1")
+	if !b.withheld("spine1") {
+		t.Error("not held, with no other peer dead")
+	}
+	down("leaf2")
+	if b.withheld("spine1") || !b.withheld("leaf2") {
+		t.Error("held while the other is dead")
+	}
+	down("spine1")
+	up("spine1")
+	if b.withheld("spine1") || !b.withheld("leaf2") {
+		t.Error("held while the other was dead before")
 	}
 }
 
@@ -159,15 +207,15 @@ func TestBFDBind(t *testing.T) {
 	if !b.withheld("spine1") || !b.withheld("leaf2") {
 		t.Error("an apply that changed nothing let flows back")
 	}
-	b.event("spine1", bfd.Down, bfd.Up, nil)
-	b.rebind()
 	b.cfg.BFD.Neighbors = b.cfg.BFD.Neighbors[:1]
+	b.rebind()
+	b.event("spine1", bfd.Down, bfd.Up, nil)
 	b.rebind()
 	if !b.withheld("spine1") || b.withheld("leaf2") {
 		t.Error("a peer without a session is withheld, or one with a session is not")
 	}
 	b.at += int64(2 * time.Second)
-	if b.work(b.at, func(*bfdLink, *bfd.Event) {}); b.withheld("spine1") {
+	if b.quiet(t); b.withheld("spine1") {
 		t.Error("not let back after applies")
 	}
 	// Another key: another peer, which is not withheld.

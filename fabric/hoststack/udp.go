@@ -51,7 +51,8 @@ func (n *Netstack) OpenUDP(at netip.AddrPort) (*UDP, error) {
 	return u, nil
 }
 
-// Ready waits until a packet may be there. Its error is net.ErrClosed.
+// Ready waits until a packet may be there; it may say so once for one that is gone
+// already. Its error is net.ErrClosed.
 func (u *UDP) Ready() error {
 	if u.ep.Readiness(waiter.ReadableEvents)&waiter.ReadableEvents != 0 {
 		select {
