@@ -77,6 +77,13 @@ scale: ## How cost grows with FDB, FIB, VNIs, peers and SAs, into build/scale.js
 	@echo "build $(BIN)/scale"; $(GOBUILD) -o $(BIN)/scale ./perf/cmd/scale
 	@$(BIN)/scale -engine $(BIN)/ztos-engine -o $(BUILD)/scale.json -dir $(BUILD)/scale -plots $(BUILD)/plots -doc docs/scale.md $(ARGS)
 
+.PHONY: routes
+routes: ## How fast the engine and FRR take EVPN routes, into build/routes.json and docs/evpn-scale.md
+	@scripts/install-deps.sh test
+	@$(MAKE) --no-print-directory build
+	@echo "build $(BIN)/routes"; $(GOBUILD) -o $(BIN)/routes ./perf/cmd/routes
+	@$(BIN)/routes -engine $(BIN)/ztos-engine -o $(BUILD)/routes.json -doc docs/evpn-scale.md $(ARGS)
+
 .PHONY: perf
 perf: ## The full benchmark, about 25 minutes for ROUNDS=5: build/perf.json, charts in build/perf-charts
 	@scripts/install-deps.sh perf

@@ -58,7 +58,10 @@ func bgpConfig(cfg *config.Node, keys *keyring) bgp.Config {
 	c := bgp.Config{ASN: g.ASN, RouterID: g.RouterID}
 	inside := g.Transport == config.BGPFabric
 	if !inside {
-		c.Listen = []bgp.Listen{{At: netip.AddrPortFrom(netip.IPv6Unspecified(), g.Port)}}
+		// Two sockets: one for IPv6 hears no IPv4.
+		for _, a := range []netip.Addr{netip.IPv4Unspecified(), netip.IPv6Unspecified()} {
+			c.Listen = append(c.Listen, bgp.Listen{At: netip.AddrPortFrom(a, g.Port)})
+		}
 	} else {
 		for _, a := range []netip.Addr{cfg.Self.Address, cfg.Self.Address6} {
 			if a.IsValid() {

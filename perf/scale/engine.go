@@ -19,15 +19,17 @@ import (
 	"github.com/ztos/ztos/lab/netplumb"
 )
 
-// Engine is a ztos-engine process that runs a Site in a namespace of its own.
+// Engine is a ztos-engine process that runs a Site in a namespace of its own, or
+// another document in a namespace that somebody else has made.
 type Engine struct {
-	site *Site
-	ns   string
-	path string // of the document
-	cmd  *exec.Cmd
-	log  *os.File
-	api  *client.Client
-	done chan struct{}
+	site   *Site // nil: not a Site's
+	ns     string
+	socket string // of its API
+	path   string // of the document
+	cmd    *exec.Cmd
+	log    *os.File
+	api    *client.Client
+	done   chan struct{}
 
 	// Started is the time from the process's start until the API answered with a
 	// configuration in force.
@@ -39,12 +41,25 @@ const startLimit = 5 * time.Minute
 
 // StartEngine runs the binary with s's document in a new namespace and waits
 // until it is ready. Close it.
-func StartEngine(ctx context.Context, binary string, s *Site) (_ *Engine, err error) {
-	e := &Engine{site: s, ns: fmt.Sprintf("ztos-scale-%d", os.Getpid()), path: filepath.Join(s.Dir, "engine.yaml"), done: make(chan struct{})}
-	if err := os.WriteFile(e.path, s.Document(0), 0o600); err != nil {
+func StartEngine(ctx context.Context, binary string, s *Site) (*Engine, error) {
+	ns := fmt.Sprintf("ztos-scale-%d", os.Getpid())
+	if err := netplumb.Create(ns); err != nil {
 		return nil, fmt.Errorf("scale: %w", err)
 	}
-	if err := netplumb.Create(e.ns); err != nil {
+	e, err := RunEngine(ctx, binary, ns, s.Dir, s.Socket(), s.Document(0))
+	if err != nil {
+		return nil, errors.Join(err, netplumb.Delete(ns))
+	}
+	e.site = s
+	return e, nil
+}
+
+// RunEngine runs the binary with a document in a namespace that exists, and waits
+// until it is ready. dir, which exists, is for the document and the log; socket is
+// where the document has the API. Close it; the namespace stays.
+func RunEngine(ctx context.Context, binary, ns, dir, socket string, doc []byte) (_ *Engine, err error) {
+	e := &Engine{ns: ns, socket: socket, path: filepath.Join(dir, "engine.yaml"), done: make(chan struct{})}
+	if err := os.WriteFile(e.path, doc, 0o600); err != nil {
 		return nil, fmt.Errorf("scale: %w", err)
 	}
 	defer func() {
@@ -52,16 +67,16 @@ func StartEngine(ctx context.Context, binary string, s *Site) (_ *Engine, err er
 			err = errors.Join(err, e.Close())
 		}
 	}()
-	if e.log, err = os.Create(filepath.Join(s.Dir, "engine.log")); err != nil {
+	if e.log, err = os.Create(filepath.Join(dir, "engine.log")); err != nil {
 		return nil, fmt.Errorf("scale: %w", err)
 	}
-	if e.api, err = client.Dial(s.Socket()); err != nil {
+	if e.api, err = client.Dial(socket); err != nil {
 		return nil, fmt.Errorf("scale: %w", err)
 	}
 	cmd := exec.Command(binary, "run", "--config", e.path)
 	cmd.Stdout, cmd.Stderr = e.log, e.log
 	began := time.Now()
-	if err := netplumb.Start(e.ns, cmd); err != nil {
+	if err := netplumb.Start(ns, cmd); err != nil {
 		return nil, fmt.Errorf("scale: %w", err)
 	}
 	e.cmd = cmd
@@ -82,7 +97,7 @@ func (e *Engine) ready(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, startLimit)
 	defer cancel()
 	for {
-		if c, err := net.Dial("unix", e.site.Socket()); err == nil {
+		if c, err := net.Dial("unix", e.socket); err == nil {
 			c.Close()
 			if st, err := e.api.Status(ctx); err == nil && st.Generation > 0 {
 				return nil
@@ -98,6 +113,12 @@ func (e *Engine) ready(ctx context.Context) error {
 		}
 	}
 }
+
+// API returns the client of the engine's API. It lives until Close.
+func (e *Engine) API() *client.Client { return e.api }
+
+// PID returns the engine's process.
+func (e *Engine) PID() int { return e.cmd.Process.Pid }
 
 // Apply sends the document with change number changed by the API and returns how
 // long it took.
@@ -236,7 +257,7 @@ func (e *Engine) Profile(ctx context.Context, seconds int, path string) error {
 	return os.WriteFile(path, body, 0o644)
 }
 
-// Close ends the process and takes the namespace away.
+// Close ends the process, and takes the namespace of a Site away.
 func (e *Engine) Close() error {
 	var errs []error
 	if e.api != nil {
@@ -254,5 +275,8 @@ func (e *Engine) Close() error {
 	if e.log != nil {
 		errs = append(errs, e.log.Close())
 	}
-	return errors.Join(append(errs, netplumb.Delete(e.ns))...)
+	if e.site != nil {
+		errs = append(errs, netplumb.Delete(e.ns))
+	}
+	return errors.Join(errs...)
 }

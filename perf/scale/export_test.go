@@ -1,7 +1,9 @@
 package scale
 
-// The marks of WriteDoc.
-const (
-	BeginMark = beginMark
-	EndMark   = endMark
-)
+import "fmt"
+
+// BeginMark of WriteDoc for the program scale.
+var BeginMark = fmt.Sprintf(beginMark, "scale")
+
+// EndMark of WriteDoc.
+const EndMark = endMark

@@ -177,7 +177,7 @@ func TestWriteDoc(t *testing.T) {
 	}
 	var last []byte
 	for range 2 {
-		if err := report().WriteDoc(path); err != nil {
+		if err := report().WriteDoc(path, "scale"); err != nil {
 			t.Fatal(err)
 		}
 		text, err := os.ReadFile(path)
@@ -195,7 +195,7 @@ func TestWriteDoc(t *testing.T) {
 	if err := os.WriteFile(path, []byte("no marks\n"), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	if err := report().WriteDoc(path); err == nil {
+	if err := report().WriteDoc(path, "scale"); err == nil {
 		t.Error("wrote into a file without marks")
 	}
 }

@@ -74,7 +74,7 @@ func (o *options) main(ctx context.Context) error {
 		errs = append(errs, r.WritePlots(o.plots))
 	}
 	if o.doc != "" {
-		errs = append(errs, r.WriteDoc(o.doc))
+		errs = append(errs, r.WriteDoc(o.doc, "scale"))
 	}
 	return errors.Join(errs...)
 }
