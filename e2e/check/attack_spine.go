@@ -80,6 +80,9 @@ func (b *Bench) AttackSpine(ctx context.Context) (out RogueSpine, err error) {
 		return out, err
 	}
 	defer f.close() //nolint:errcheck // counted while open
+	if b.Topo.Fabric.EVPN {
+		f.noise = []string{"wg-peer-down"} // leaves look for the BGP of the spines that are dead
+	}
 	as, err := b.spineAssaults(r, seen, fresh, leaves)
 	if err != nil {
 		return out, err
