@@ -179,7 +179,9 @@ func TestFDB(t *testing.T) {
 // TestApply: a refused document comes back with all faults, lines and paths.
 func TestApply(t *testing.T) {
 	_, c := serve(t, nodetest.New())
-	ctx := context10(t)
+	// To parse the largest document takes its time under the race detector.
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+	defer cancel()
 	good := []byte("node: {name: a, roles: [leaf], address: 10.0.0.1}\n")
 	if gen, err := c.Apply(ctx, good, true); err != nil || gen != 1 {
 		t.Errorf("dry run: generation %d, %v", gen, err)
