@@ -9,7 +9,7 @@ import (
 
 // bfdService implements the service BFD of ztos.v1 over a Backend.
 type bfdService struct {
-	pb.UnimplementedBFDServer
+	pb.UnsafeBFDServer
 	b Backend
 }
 

@@ -11,7 +11,7 @@ import (
 
 // evpnService implements the service EVPN of ztos.v1 over a Backend.
 type evpnService struct {
-	pb.UnimplementedEVPNServer
+	pb.UnsafeEVPNServer
 	b Backend
 }
 

@@ -24,9 +24,11 @@ const apiVersion = 1
 // fdbBatch is how many entries a message of ListFDB holds: about 40 KB.
 const fdbBatch = 512
 
-// service implements ztos.v1 over a Backend.
+// service implements ztos.v1 over a Backend. It embeds, as the other services do,
+// generated code that has no methods: a call that is missing here does not compile,
+// where it would else answer UNIMPLEMENTED.
 type service struct {
-	pb.UnimplementedNodeServer
+	pb.UnsafeNodeServer
 	b        Backend
 	watchers chan struct{} // one token per trace or capture at work
 }

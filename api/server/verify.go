@@ -9,7 +9,7 @@ import (
 
 // verifyService implements the service Verify of ztos.v1 over a Backend.
 type verifyService struct {
-	pb.UnimplementedVerifyServer
+	pb.UnsafeVerifyServer
 	b Backend
 }
 

@@ -37,3 +37,19 @@ func (b *Bench) ctlJSON(ctx context.Context, engine string, v any, args ...strin
 	}
 	return nil
 }
+
+// Versions asks every engine for its version, by ztosctl, and returns them by node.
+func (b *Bench) Versions(ctx context.Context) (map[string]string, error) {
+	out := map[string]string{}
+	for _, e := range b.Engines() {
+		var v struct{ Engine string }
+		if err := b.ctlJSON(ctx, e, &v, "version"); err != nil {
+			return out, err
+		}
+		if v.Engine == "" {
+			return out, fmt.Errorf("%s does not say its version", e)
+		}
+		out[e] = v.Engine
+	}
+	return out, nil
+}

@@ -14,6 +14,7 @@ import (
 func TestEVPN(t *testing.T) {
 	b := up(t, "../../lab/evpn.yaml", "e2e-evpn")
 	reach(t, b)
+	step(t, "Versions", b.Versions)
 	step(t, "EVPN", b.EVPN)
 	step(t, "Lossless", func(ctx context.Context) (check.Lossless, error) { return b.Lossless(ctx, 2) })
 	step(t, "Integrity", integrity(b))
