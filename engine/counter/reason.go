@@ -27,6 +27,8 @@ const (
 	MACMoveRefused    // a static MAC appeared elsewhere
 	MACForeignVTEP    // EVPN has the source MAC at another VTEP than the one that sent it
 	MACQuarantined    // the source MAC is a duplicate, and this is the newcomer
+	BUMNotDF          // another node is the segment's designated forwarder, and sends this there
+	SegmentNotDF      // to or from a single-active segment that another node uses
 	NoDestination     // flood list and ports are empty
 	FDBDrop           // the FDB says drop (blackhole entry)
 	ProxyUnknown      // asks by ARP or ND for an address that nobody announced, where that is not flooded
@@ -45,10 +47,13 @@ const (
 	RouteTTLExceeded    // TTL or hop limit ran out
 	RouteNone           // no route in the VRF
 	RouteBlackhole      // the route says drop
+	RouteNoContract     // to another VRF, and no contract permits it
 	RouteGone           // the route names a bridge domain or VTEP that the snapshot does not have
 	RouterMACWrong      // in an L3VNI, not to the router MAC
 	NeighbourUnresolved // the next hop's MAC is not known
 	GatewayBusy         // the gateway's slow path does not keep up
+	DHCPRefused         // a DHCP message that the relay does not pass on
+	DHCPLimited         // more DHCP messages than the relay takes of a circuit or VNI
 
 	// MACsec, transmit.
 	MACsecNoTxSA      // protection is configured and no transmit SA is usable
@@ -93,6 +98,7 @@ const (
 	OuterNoRoute       // no route for the outer destination
 	OuterTTLExceeded   // TTL or hop limit ran out
 	OuterSourceSpoofed // outer source is not the sending peer's VTEP
+	OuterLinkLocal     // link-local address elsewhere than between the two ends of a session
 	SpineVNINotMember  // VNI has no VRF here, or sender is not a member
 	SpineDestNotMember // destination VTEP is not a member of the VNI's VRF
 	NotASpine          // transit packet on a node that has no spine role

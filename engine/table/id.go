@@ -1,6 +1,9 @@
 package table
 
-import "fmt"
+import (
+	"fmt"
+	"net"
+)
 
 // PortID, ACID, VTEPID and PeerID are handles that control hands out and never
 // gives to another thing while the node runs. 0 means none.
@@ -46,4 +49,32 @@ func (m MAC) IsMulticast() bool { return m>>40&1 != 0 }
 func (m MAC) String() string {
 	return fmt.Sprintf("%02x:%02x:%02x:%02x:%02x:%02x",
 		byte(m>>40), byte(m>>32), byte(m>>24), byte(m>>16), byte(m>>8), byte(m))
+}
+
+// ParseMAC returns the address that s names: six octets in the colon, the hyphen or
+// the dotted form, as "02:00:00:00:00:01".
+func ParseMAC(s string) (MAC, error) {
+	hw, err := net.ParseMAC(s)
+	if err != nil || len(hw) != 6 {
+		return 0, fmt.Errorf("%q is not a MAC address: want six octets, as \"02:00:00:00:00:01\"", s)
+	}
+	return MACFrom(hw), nil
+}
+
+// MarshalText returns String, nothing for 0: no host has that address, it stands for
+// none.
+func (m MAC) MarshalText() ([]byte, error) {
+	if m == 0 {
+		return nil, nil
+	}
+	return []byte(m.String()), nil
+}
+
+// UnmarshalText is the reverse of MarshalText.
+func (m *MAC) UnmarshalText(b []byte) (err error) {
+	*m = 0
+	if len(b) > 0 {
+		*m, err = ParseMAC(string(b))
+	}
+	return err
 }

@@ -131,6 +131,9 @@ func (t *Tx) Flush() (sentSegments, failedSegments int) {
 	return sentSegments, failedSegments
 }
 
+// Paths returns how many source ports there are; see Sender.
+func (t *Tx) Paths() int { return len(t.lanes) }
+
 // Oversized returns how many segments of the last Flush were larger than the
 // MTU; see Sender.
 func (t *Tx) Oversized() int { return t.oversized }

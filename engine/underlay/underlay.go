@@ -76,6 +76,8 @@ type Receiver interface {
 
 // Sender is a transmit side. One worker.
 type Sender interface {
+	// Paths is Conn's.
+	Paths() int
 	// Push queues data, one datagram or several back to back: each has
 	// segSize bytes but the last, which may have fewer. data stays unchanged
 	// until Flush. path selects the source port, modulo Paths(). More than

@@ -40,6 +40,11 @@ func AddrFrom(a netip.Addr) Addr {
 // Is4 reports whether a is an IPv4 address, mapped.
 func (a Addr) Is4() bool { return a.Hi == 0 && a.Lo>>32 == 0xffff }
 
+// IsLinkLocal reports whether a is of fe80::/10.
+//
+// Hot path: no allocation, inlined.
+func (a Addr) IsLinkLocal() bool { return a.Hi>>54 == 0xfe80>>6 }
+
 // Uint32 returns the low 32 bits: the IPv4 address, host order, when Is4.
 func (a Addr) Uint32() uint32 { return uint32(a.Lo) }
 

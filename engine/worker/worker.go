@@ -1,7 +1,6 @@
 package worker
 
 import (
-	"errors"
 	"fmt"
 	"runtime"
 	"runtime/debug"
@@ -15,7 +14,7 @@ import (
 // Graph is what a worker runs. Step receives one burst and carries it to the
 // wire. It returns nil, port.ErrTimeout when nothing came, port.ErrDown when the
 // device is down (the worker waits a little and tries again), or port.ErrClosed
-// when the worker shall end.
+// when the worker shall end; ErrTimeout and ErrClosed themselves, not wrapped.
 type Graph interface {
 	Step() error
 }
@@ -81,12 +80,13 @@ func (w *Worker) run() {
 	down := false
 	for !w.stop.Load() {
 		err := w.step()
-		switch {
-		case err == nil:
+		// Compared, not searched by errors.Is, for which the runtime may allocate.
+		switch err {
+		case nil:
 			w.bursts.Add(1)
-		case errors.Is(err, port.ErrTimeout):
+		case port.ErrTimeout:
 			w.idle.Add(1)
-		case errors.Is(err, port.ErrClosed):
+		case port.ErrClosed:
 			return
 		default:
 			if !down && w.events.Down != nil {

@@ -23,7 +23,7 @@ var (
 	// ErrPrivilege: no right to load an XDP program or to pin memory.
 	ErrPrivilege = errors.New("the engine may not load XDP programs (it needs CAP_BPF, CAP_PERFMON, CAP_NET_ADMIN and CAP_NET_RAW)")
 	// ErrMemory: the limit of pinned memory is too small.
-	ErrMemory = fmt.Errorf("the engine may not pin %d MB for each queue (it needs CAP_IPC_LOCK, or a larger memlock limit)", 2*ringSize*frameSize>>20)
+	ErrMemory = fmt.Errorf("the engine may not pin %d MB for each queue (it needs CAP_IPC_LOCK, or a larger memlock limit)", umemSize>>20)
 	// ErrKernel: the kernel is too old or built without AF_XDP.
 	ErrKernel = errors.New("the kernel lacks AF_XDP or does not say what the device can do (Linux 6.8 does)")
 	// ErrBusy: somebody else's XDP program or AF_XDP socket is there.

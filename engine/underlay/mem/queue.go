@@ -96,6 +96,9 @@ func (t *Tx) Push(dst *underlay.Endpoint, path int, data []byte, segSize int) {
 	t.queue = append(t.queue, push{dst, int(uint(path) % uint(len(t.mux.paths))), data, segSize})
 }
 
+// Paths returns how many source ports there are; see underlay.Sender.
+func (t *Tx) Paths() int { return len(t.mux.paths) }
+
 // Flush delivers what is queued; see underlay.Sender.
 func (t *Tx) Flush() (sentSegments, failedSegments int) {
 	m := t.mux

@@ -109,6 +109,9 @@ func (t *Tx) Flush() (sentSegments, failedSegments int) {
 	return sentSegments, failedSegments
 }
 
+// Paths returns how many source ports there are; see underlay.Sender.
+func (t *Tx) Paths() int { return t.udp.Paths() }
+
 // Oversized returns how many segments of the last Flush were larger than the
 // MTU; see underlay.Sender.
 func (t *Tx) Oversized() int { return t.oversized }
