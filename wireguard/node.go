@@ -144,6 +144,7 @@ func NewNode(c Config) (*Node, error) {
 		checker: noise.NewChecker(id.Public(), int64(prm.CookieRefresh)),
 		load:    loadMeter{limit: prm.UnderLoadRate, hold: int64(prm.UnderLoadHold)},
 		limiter: newSourceLimiter(prm.SourceRate, prm.SourceBurst),
+		retired: make([]*Session, 0, retiredRoom),
 	}
 	if n.random == nil {
 		n.random = rand.Reader
@@ -194,6 +195,7 @@ func (n *Node) AddPeer(now int64, c PeerConfig) (*Peer, error) {
 		peer: p, remote: remote, silenceJitter: n.jitter(),
 		jar: noise.NewJar(c.PublicKey, int64(n.params.CookieRefresh)),
 	}
+	p.keypairs.lingering = make([]lingerer, 0, maxLingering)
 	p.configure(now, c)
 	n.peers[c.PublicKey] = p
 	n.order = append(n.order, p)
@@ -279,10 +281,17 @@ func (n *Node) Close() {
 func (n *Node) TakeRetired() []*Session {
 	n.retiredMu.Lock()
 	defer n.retiredMu.Unlock()
+	if len(n.retired) == 0 {
+		return nil
+	}
 	r := n.retired
-	n.retired = nil
+	n.retired = make([]*Session, 0, max(cap(r), retiredRoom))
 	return r
 }
+
+// retiredRoom is how many sessions may end between two calls of TakeRetired until a
+// worker that ends one has to allocate, at first.
+const retiredRoom = 64
 
 // newEndpoint returns the endpoint of a, unmapped; of the zero address one that
 // place fills. Control.

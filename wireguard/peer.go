@@ -48,6 +48,8 @@ const (
 	sawUp                     // the peer came up again
 	moved                     // the endpoint moved
 	wantHandshake = wantSession | wantRenewal
+
+	maxWants = 5 // how many bits there are
 )
 
 // traffic is what workers report. Times are ns since start, 0 for never.
@@ -73,7 +75,8 @@ type keypairs struct {
 	closed   bool       // the peer was removed: nothing is installed any more
 
 	// lingering are those that the rotation put out, oldest first. They still
-	// open for one RekeyTimeout.
+	// open for one RekeyTimeout. Its capacity is maxLingering from the start:
+	// workers put sessions there.
 	lingering []lingerer
 }
 
@@ -381,7 +384,8 @@ func (p *Peer) zero(closed bool) {
 	for _, l := range k.lingering {
 		p.release(l.s)
 	}
-	k.previous, k.next, k.lingering = nil, nil, nil
+	clear(k.lingering)
+	k.previous, k.next, k.lingering = nil, nil, k.lingering[:0]
 	p.session.Store(nil)
 }
 

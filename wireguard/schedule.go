@@ -40,6 +40,11 @@ func (s *schedule) add(p *Peer) {
 	p.control.place = place{number: s.last, at: never, index: len(s.queue)}
 	heap.Push(&s.queue, p)
 	s.change(p)
+	s.mu.Lock()
+	if need := maxWants * len(s.queue); cap(s.asked) < need {
+		s.asked = slices.Grow(s.asked, 2*need)
+	}
+	s.mu.Unlock()
 }
 
 // remove takes p out; an ask of a worker for it is ignored from now on.
@@ -53,7 +58,8 @@ func (s *schedule) remove(p *Peer) {
 // change says that control did something to p.
 func (s *schedule) change(p *Peer) { s.changed = append(s.changed, p) }
 
-// ask says that a worker did. Any goroutine.
+// ask says that a worker did. Any goroutine. There is room for all that workers can
+// ask for between two calls of news: a worker must not allocate.
 func (s *schedule) ask(p *Peer) {
 	s.mu.Lock()
 	s.asked = append(s.asked, p)
