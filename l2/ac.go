@@ -79,6 +79,8 @@ type AC struct {
 
 	Storm *Storm // of this circuit; nil: no limit
 	Gate  *Gate  // of its port, from Learner.PortGate; nil: no limit
+
+	Segment *Segment // that it leads to; nil: nobody else does
 }
 
 // Egress puts the circuit's tags on f, in front of tags that f may still have.

@@ -57,6 +57,7 @@ type BD struct {
 	vteps   idIndex // flood list and Known
 	told    idIndex
 	grouped bool // some circuit has a split-horizon group
+	shared  bool // some circuit leads to a segment
 }
 
 // NewBD checks c and builds the bridge domain.
@@ -82,6 +83,7 @@ func NewBD(c BDConfig) (*BD, error) {
 			return nil, fmt.Errorf("l2: VNI %d: attachment circuit %d twice", c.VNI, ac.ID)
 		}
 		b.grouped = b.grouped || ac.Group != 0
+		b.shared = b.shared || ac.Segment != nil
 	}
 	for _, id := range c.Told {
 		b.told.add(uint32(id))
@@ -133,34 +135,46 @@ func reaches(in, out *AC) bool {
 	return in == nil || in.ID != out.ID && (in.Group == 0 || in.Group != out.Group)
 }
 
-// AppendFlood appends to dst the circuits by which a flooded frame that came in
-// by in, nil for a remote VTEP, leaves.
+// AppendFlood appends to dst the circuits by which a flooded frame leaves that
+// came in by in, or with in nil from VTEP from, 0: from the gateway here. It also
+// returns what is kept from segments.
 //
 // Hot path: no allocation while dst has room.
-func (b *BD) AppendFlood(dst []*AC, in *AC) []*AC {
+func (b *BD) AppendFlood(dst []*AC, in *AC, from table.VTEPID) ([]*AC, Held) {
+	var held Held
 	for _, out := range b.ACs {
-		if reaches(in, out) {
-			dst = append(dst, out)
+		if !reaches(in, out) {
+			continue
 		}
+		if r := withheld(out, from); r != counter.None {
+			held.add(r)
+			continue
+		}
+		dst = append(dst, out)
 	}
-	return dst
+	return dst, held
 }
 
-// floodLocals returns how many circuits AppendFlood appends.
-func (b *BD) floodLocals(in *AC) int {
-	if in == nil {
-		return len(b.ACs)
+// floodLocals returns how many circuits AppendFlood appends, and what is held.
+func (b *BD) floodLocals(in *AC, from table.VTEPID) (n int, held Held) {
+	switch {
+	case b.shared:
+	case in == nil:
+		return len(b.ACs), held
+	case !b.grouped:
+		return len(b.ACs) - 1, held
 	}
-	if !b.grouped {
-		return len(b.ACs) - 1
-	}
-	n := 0
 	for _, out := range b.ACs {
-		if reaches(in, out) {
-			n++
+		if !reaches(in, out) {
+			continue
 		}
+		if r := withheld(out, from); r != counter.None {
+			held.add(r)
+			continue
+		}
+		n++
 	}
-	return n
+	return n, held
 }
 
 // idIndex finds the place of an id in a list: by walking a short list, by a map

@@ -101,7 +101,7 @@ func (b *Bridge) FromLocal(bd *BD, ac *AC, f *pkt.Frame) Verdict {
 	b.tally.rxLocal.frames += n
 	b.tally.rxLocal.bytes += uint64(f.Len)
 	v := b.decide(bd, ac, Local(ac.ID), f, int(n))
-	b.count(bd, ac, v, f, n)
+	b.count(bd, ac, 0, v, f, n)
 	return v
 }
 
@@ -114,7 +114,7 @@ func (b *Bridge) FromVTEP(bd *BD, f *pkt.Frame) Verdict {
 	b.tally.rxTunnel.frames += n
 	b.tally.rxTunnel.bytes += uint64(f.Len)
 	v := b.decide(bd, nil, Remote(table.VTEPID(f.VTEP)), f, int(n))
-	b.count(bd, nil, v, f, n)
+	b.count(bd, nil, table.VTEPID(f.VTEP), v, f, n)
 	return v
 }
 
@@ -127,8 +127,8 @@ func (b *Bridge) FromGateway(bd *BD, f *pkt.Frame) Verdict {
 	b.open(bd)
 	n := uint64(wireFrames(f))
 	v := b.fromGateway(bd, f, int(n))
-	b.count(bd, nil, v, f, n)
-	if v.Kind == Flood { // count takes floods without a circuit for a VTEP's
+	b.count(bd, nil, 0, v, f, n)
+	if v.Kind == Flood { // count takes floods without a circuit for others'
 		t := &b.tally
 		t.txTunnel.frames += n * uint64(len(bd.VTEPs))
 		t.txTunnel.bytes += uint64(f.Len) * uint64(len(bd.VTEPs))
@@ -146,7 +146,8 @@ func (b *Bridge) Unflood(bd *BD, ac *AC, f *pkt.Frame) {
 	}
 	t := &b.tally
 	t.flooded[c] -= n
-	local, tunnel := uint64(bd.floodLocals(ac)), uint64(len(bd.VTEPs))
+	locals, _ := bd.floodLocals(ac, 0)
+	local, tunnel := uint64(locals), uint64(len(bd.VTEPs))
 	t.txLocal.frames -= n * local
 	t.txLocal.bytes -= uint64(f.Len) * local
 	t.txTunnel.frames -= n * tunnel
@@ -178,10 +179,12 @@ func (b *Bridge) fromGateway(bd *BD, f *pkt.Frame, n int) Verdict {
 		if dst == table.Broadcast {
 			c = Broadcast
 		}
-	} else if to, ok := bd.FDB.Lookup(dst); ok {
-		known := to.Kind == DestLocal && bd.AC(table.ACID(to.ID)) != nil ||
-			to.Kind == DestVTEP && bd.vteps.find(to.ID) >= 0
+	} else if to, ok := b.lookup(bd, dst, f); ok {
+		out := bd.AC(table.ACID(to.ID))
+		known := to.Kind == DestLocal && out != nil || to.Kind == DestVTEP && bd.vteps.find(to.ID) >= 0
 		switch {
+		case to.Kind == DestLocal && out.blocked():
+			return drop(counter.SegmentNotDF)
 		case known:
 			return Verdict{Kind: Unicast, Dest: to}
 		case to.Kind == DestDrop:
@@ -192,11 +195,20 @@ func (b *Bridge) fromGateway(bd *BD, f *pkt.Frame, n int) Verdict {
 	if !bd.storm.Take(c, n, f.Len, b.now) {
 		return drop(counter.StormLimited)
 	}
-	if len(bd.ACs) == 0 && len(bd.VTEPs) == 0 {
-		return drop(counter.NoDestination)
+	if locals, held := bd.floodLocals(nil, 0); locals == 0 && len(bd.VTEPs) == 0 {
+		return drop(held.reason())
 	}
 	b.tally.flooded[c] += uint64(n)
 	return Verdict{Kind: Flood}
+}
+
+// lookup returns where f goes by its destination dst; false when nobody knows.
+func (b *Bridge) lookup(bd *BD, dst table.MAC, f *pkt.Frame) (Dest, bool) {
+	to, ok := bd.FDB.Lookup(dst)
+	if !ok {
+		return Dest{}, false
+	}
+	return bd.FDB.resolve(to, f.Hash)
 }
 
 // reserved is 01-80-C2-00-00-00 to -0F: what bridges never forward, EAPOL to
@@ -215,6 +227,9 @@ func (b *Bridge) decide(bd *BD, in *AC, from Dest, f *pkt.Frame, n int) Verdict 
 	if dst&^0xf == reserved {
 		return drop(counter.LinkLocalReserved)
 	}
+	if in.blocked() {
+		return drop(counter.SegmentNotDF) // another node alone uses the segment
+	}
 	if r := b.learn(bd, in, src, from); r != counter.None {
 		return drop(r)
 	}
@@ -224,11 +239,11 @@ func (b *Bridge) decide(bd *BD, in *AC, from Dest, f *pkt.Frame, n int) Verdict 
 		if dst == table.Broadcast {
 			c = Broadcast
 		}
-		return b.flood(bd, in, c, f, n)
+		return b.flood(bd, in, from, c, f, n)
 	}
-	to, ok := bd.FDB.Lookup(dst)
+	to, ok := b.lookup(bd, dst, f)
 	if !ok {
-		return b.flood(bd, in, UnknownUnicast, f, n)
+		return b.flood(bd, in, from, UnknownUnicast, f, n)
 	}
 	switch to.Kind {
 	case DestLocal:
@@ -240,6 +255,9 @@ func (b *Bridge) decide(bd *BD, in *AC, from Dest, f *pkt.Frame, n int) Verdict 
 		}
 		if !reaches(in, out) {
 			return drop(counter.SplitHorizon)
+		}
+		if out.blocked() {
+			return drop(counter.SegmentNotDF)
 		}
 	case DestVTEP:
 		if in == nil {
@@ -260,7 +278,7 @@ func (b *Bridge) decide(bd *BD, in *AC, from Dest, f *pkt.Frame, n int) Verdict 
 // the limits want.
 func (b *Bridge) learn(bd *BD, in *AC, src table.MAC, from Dest) counter.Reason {
 	s := bd.FDB.Touch(src, from, b.sec)
-	if s == SourceSame {
+	if s == SourceSame || in == nil && bd.shared && sibling(bd, src, from) {
 		return counter.None
 	}
 	report := true
@@ -309,6 +327,17 @@ func (b *Bridge) learn(bd *BD, in *AC, src table.MAC, from Dest) counter.Reason 
 	return counter.None
 }
 
+// sibling reports whether the FDB has src at a circuit to a segment that VTEP from
+// is on too: it sends what the same host gave it, by another link of its.
+func sibling(bd *BD, src table.MAC, from Dest) bool {
+	e, ok := bd.FDB.Get(src)
+	if !ok || e.Dest.Kind != DestLocal {
+		return false
+	}
+	ac := bd.AC(table.ACID(e.Dest.ID))
+	return ac != nil && ac.peer(from.ID)
+}
+
 // samePort reports whether the FDB has src at another circuit of in's port: a
 // move that adds no MAC to the port. Asked only of what moves.
 func samePort(bd *BD, in *AC, src table.MAC) bool {
@@ -335,19 +364,28 @@ func (b *Bridge) report(bd *BD, src table.MAC, from Dest) {
 }
 
 // flood decides on a frame that goes everywhere but back.
-func (b *Bridge) flood(bd *BD, in *AC, c Class, f *pkt.Frame, n int) Verdict {
+func (b *Bridge) flood(bd *BD, in *AC, from Dest, c Class, f *pkt.Frame, n int) Verdict {
 	if in != nil && !in.Storm.Take(c, n, f.Len, b.now) || !bd.storm.Take(c, n, f.Len, b.now) {
 		return drop(counter.StormLimited)
 	}
-	if bd.floodLocals(in) == 0 && (in == nil || len(bd.VTEPs) == 0) && !bd.Routed {
-		return drop(counter.NoDestination)
+	locals, held := bd.floodLocals(in, vtepOf(from))
+	if locals == 0 && (in == nil || len(bd.VTEPs) == 0) && !bd.Routed {
+		return drop(held.reason())
 	}
 	b.tally.flooded[c] += uint64(n)
 	return Verdict{Kind: Flood}
 }
 
+// vtepOf returns the VTEP that d is; 0 when it is a circuit.
+func vtepOf(d Dest) table.VTEPID {
+	if d.Kind == DestVTEP {
+		return table.VTEPID(d.ID)
+	}
+	return 0
+}
+
 // count adds what v sends, or drops, to the tally.
-func (b *Bridge) count(bd *BD, in *AC, v Verdict, f *pkt.Frame, n uint64) {
+func (b *Bridge) count(bd *BD, in *AC, from table.VTEPID, v Verdict, f *pkt.Frame, n uint64) {
 	t := &b.tally
 	var local, tunnel uint64
 	switch v.Kind {
@@ -361,7 +399,8 @@ func (b *Bridge) count(bd *BD, in *AC, v Verdict, f *pkt.Frame, n uint64) {
 			tunnel = 1
 		}
 	case Flood:
-		local = uint64(bd.floodLocals(in))
+		n, _ := bd.floodLocals(in, from)
+		local = uint64(n)
 		if in != nil {
 			tunnel = uint64(len(bd.VTEPs))
 		}

@@ -41,7 +41,7 @@ func newRig(t testing.TB, change func(*l2.BDConfig), limit l2.Limit) *rig {
 	if change != nil {
 		change(&c)
 	}
-	d := l2.DomainConfig{VNI: rigVNI, Limit: limit, VTEPs: c.VTEPs, Statics: []l2.Static{
+	d := l2.DomainConfig{VNI: rigVNI, Limit: limit, VTEPs: c.VTEPs, Told: c.Told, Statics: []l2.Static{
 		{MAC: mac(90), Dest: l2.Local(1)}, {MAC: mac(91), Dest: l2.Blackhole},
 	}}
 	for _, ac := range c.ACs {
@@ -156,7 +156,8 @@ func TestFloodTargets(t *testing.T) {
 		want []table.ACID
 	}{{0, []table.ACID{1, 2, 3}}, {1, []table.ACID{2, 3}}, {2, []table.ACID{1}}, {3, []table.ACID{1}}} {
 		var ids []table.ACID
-		for _, ac := range r.bd.AppendFlood(nil, r.bd.AC(table.ACID(tt.in))) {
+		list, _ := r.bd.AppendFlood(nil, r.bd.AC(table.ACID(tt.in)), 0)
+		for _, ac := range list {
 			ids = append(ids, ac.ID)
 		}
 		if !slices.Equal(ids, tt.want) {
@@ -408,7 +409,7 @@ func TestNoAllocs(t *testing.T) {
 		mac(i).Put(f.Head[6:]) // unknown: reported, never learned
 		table.Broadcast.Put(f.Head)
 		r.bridge.FromLocal(r.bd, r.bd.ACs[0], f)
-		flood = r.bd.AppendFlood(flood[:0], r.bd.ACs[0])
+		flood, _ = r.bd.AppendFlood(flood[:0], r.bd.ACs[0], 0)
 		f.VTEP = 1
 		r.bridge.FromVTEP(r.bd, f)
 		r.bridge.End()

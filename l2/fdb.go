@@ -5,6 +5,7 @@ import (
 	"iter"
 	"math/bits"
 	"math/rand/v2"
+	"slices"
 	"sync/atomic"
 
 	"github.com/ztos/ztos/engine/table"
@@ -19,12 +20,13 @@ const (
 	DestVTEP             // a remote VTEP
 	DestDrop             // nowhere: a blackhole entry
 	DestGateway          // the anycast gateway of the bridge domain, which every leaf has
+	DestGroup            // a Group: an Ethernet segment of several nodes
 )
 
 // Dest is where a MAC lives. The zero value is nowhere known.
 type Dest struct {
 	Kind DestKind
-	ID   uint32 // table.ACID or table.VTEPID; 0 for DestDrop and DestGateway
+	ID   uint32 // table.ACID, table.VTEPID or GroupID; 0 for DestDrop and DestGateway
 }
 
 // Local returns the destination of attachment circuit id.
@@ -40,7 +42,7 @@ var Blackhole = Dest{Kind: DestDrop}
 // attachment circuit may use it as a source.
 var Gateway = Dest{Kind: DestGateway}
 
-// String returns "ac 3", "vtep 7", "drop", "gateway" or "none".
+// String returns "ac 3", "vtep 7", "drop", "gateway", "group 2" or "none".
 func (d Dest) String() string {
 	switch d.Kind {
 	case DestLocal:
@@ -51,6 +53,8 @@ func (d Dest) String() string {
 		return "drop"
 	case DestGateway:
 		return "gateway"
+	case DestGroup:
+		return fmt.Sprintf("group %d", d.ID)
 	}
 	return "none"
 }
@@ -101,7 +105,8 @@ func (e Entry) countedAt() Dest {
 // shard. An FDB does not shrink but by Clear.
 type FDB struct {
 	dir    atomic.Pointer[directory]
-	s0, s1 uint64 // hash key; s1 is odd
+	groups atomic.Pointer[[]*Group] // by GroupID; immutable, replaced whole; nil: none yet
+	s0, s1 uint64                   // hash key; s1 is odd
 
 	meta []shardMeta // writer only, parallel to the directory
 	n    atomic.Int64
@@ -218,7 +223,7 @@ type Source uint8
 
 const (
 	SourceUnknown Source = iota // not in the FDB
-	SourceSame                  // where it was; its age is reset
+	SourceSame                  // where it was, or may be; its age is reset
 	SourceMoved                 // in the FDB with another destination, and may move
 	SourceStatic                // in the FDB with another destination, and may not move
 	SourceDrop                  // a blackhole entry
@@ -245,6 +250,14 @@ func (f *FDB) Touch(m table.MAC, from Dest, now uint32) Source {
 		}
 		return SourceSame
 	}
+	if DestKind(e.key) == DestGroup && f.offers(e, c, from) {
+		// One of the nodes on its segment sent it: no move. At the circuit here it
+		// is learned, unless it is not to be.
+		if from.Kind == DestVTEP || e.key&(keyStatic|keyFrozen) != 0 {
+			return SourceSame
+		}
+		return SourceMoved
+	}
 	switch {
 	case e.key&keyFrozen != 0 && (e.key&keyExternal != 0 || from.Kind == DestVTEP):
 		return SourceFrozen
@@ -258,6 +271,12 @@ func (f *FDB) Touch(m table.MAC, from Dest, now uint32) Source {
 		return SourceForeign
 	}
 	return SourceMoved
+}
+
+// offers reports whether a MAC in a group may be seen at from.
+func (f *FDB) offers(e *slot, cell uint64, from Dest) bool {
+	g := f.Group(GroupID(e.dest(cell).ID))
+	return g != nil && slices.Contains(g.Sources, from)
 }
 
 // Len returns the number of entries. Any goroutine.

@@ -266,8 +266,8 @@ func (l *Learner) SetDomain(c DomainConfig) error {
 		switch {
 		case e.Static && !e.External:
 			return false // below
-		case e.Dest == Blackhole:
-			return false // in quarantine
+		case e.Dest == Blackhole, e.Dest.Kind == DestGroup:
+			return false // in quarantine; where EVPN says
 		case !n.has(e.Dest):
 			return true
 		case e.learned() && e.Dest.Kind == DestVTEP && n.told[table.VTEPID(e.Dest.ID)]:
@@ -325,6 +325,8 @@ func (d *domain) has(dest Dest) bool {
 		return ok
 	case DestVTEP:
 		return d.vteps[table.VTEPID(dest.ID)]
+	case DestGroup:
+		return d.fdb != nil && d.fdb.Group(GroupID(dest.ID)) != nil
 	}
 	return false
 }

@@ -332,7 +332,8 @@ func TestIsolation(t *testing.T) {
 		learner.Learn(buf[:ring.Pop(buf)], uint32(step))
 		switch v.Kind {
 		case l2.Flood:
-			for _, ac := range bd.AppendFlood(nil, in) {
+			list, _ := bd.AppendFlood(nil, in, table.VTEPID(f.VTEP))
+			for _, ac := range list {
 				if ac.VNI != bd.VNI {
 					t.Fatalf("flood of VNI %d leaves by a circuit of VNI %d", bd.VNI, ac.VNI)
 				}

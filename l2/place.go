@@ -6,18 +6,18 @@ import "github.com/ztos/ztos/engine/table"
 type Placement struct {
 	VNI  table.VNI
 	MAC  table.MAC
-	Dest Dest // a VTEP of the domain, or Blackhole
+	Dest Dest // a VTEP or group of the domain, or Blackhole
 	// Fixed: no attachment circuit may have it. Frozen: it is in quarantine, and
 	// frames that bring it from elsewhere are dropped.
 	Fixed, Frozen bool
 }
 
 // Place makes p what holds for its MAC, in place of what was learned, and reports
-// whether it could: not when a configured entry has the MAC, when the domain or
-// the VTEP is not there, or when the table is full. It does not count for limits.
+// whether it could: not when a configured entry has the MAC, when the domain,
+// the VTEP or the group is not there, or when the table is full. It does not count for limits.
 func (l *Learner) Place(p Placement) bool {
 	d := l.domains[p.VNI]
-	if d == nil || p.Dest != Blackhole && (p.Dest.Kind != DestVTEP || !d.has(p.Dest)) {
+	if d == nil || p.Dest != Blackhole && (p.Dest.Kind != DestVTEP && p.Dest.Kind != DestGroup || !d.has(p.Dest)) {
 		return false
 	}
 	old, had := d.fdb.Get(p.MAC)

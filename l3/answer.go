@@ -56,6 +56,22 @@ func (i *Interface) Answer(dst []byte, f *pkt.Frame) int {
 	return 0
 }
 
+// Echo is Answer for an echo request to an address of the leaf in a VRF, which is no
+// gateway's.
+func Echo(dst []byte, f *pkt.Frame) int {
+	switch {
+	case f.L3Off != wire.EthernetLen:
+		return 0
+	case f.EtherType == wire.TypeIPv4:
+		return echo4(dst, f)
+	case f.IPProto == wire.ProtoICMPv6 && f.EtherType == wire.TypeIPv6 && f.L4Off != 0:
+		if m := message(f); len(m) > 0 && m[0] == wire.ICMPv6Echo {
+			return echo6(dst, f, m)
+		}
+	}
+	return 0
+}
+
 func (i *Interface) answerARP(dst []byte, a wire.ARP) int {
 	if a.Op() != wire.ARPRequest || !i.Owns(wire.AddrFrom4(a.TargetIP())) {
 		return 0

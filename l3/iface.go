@@ -24,6 +24,9 @@ type Interface struct {
 	// Advertise: routers advertisements are sent, for hosts to find the gateway
 	// and, in /64 prefixes, to make addresses.
 	Advertise bool
+	// Relay4 and Relay6: DHCP messages that hosts send to all servers are relayed and
+	// not flooded.
+	Relay4, Relay6 bool
 
 	own      []wire.Addr // Addresses and LinkLocal
 	prefixes []netip.Prefix

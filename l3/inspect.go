@@ -6,6 +6,7 @@ import (
 	"github.com/ztos/ztos/engine/pkt"
 	"github.com/ztos/ztos/engine/table"
 	"github.com/ztos/ztos/engine/wire"
+	"github.com/ztos/ztos/l3/dhcp"
 )
 
 // Interest is what a gateway wants of a frame of its bridge domain that is not
@@ -13,14 +14,15 @@ import (
 type Interest uint8
 
 const (
-	None Interest = iota // nothing
-	Copy                 // a copy: it tells of its sender, or asks who routers are
-	Mine                 // all of it: nobody else answers
+	None    Interest = iota // nothing
+	Copy                    // a copy: it tells of its sender, or asks who routers are
+	Mine                    // all of it: nobody else answers
+	Relayed                 // all of it: a DHCP message that goes to servers instead
 )
 
 // Inspect says what the gateway wants of f, which is parsed and goes to a group.
 //
-// Hot path: no allocation; two comparisons for what is neither ARP nor ICMPv6.
+// Hot path: no allocation; a few comparisons for what is neither ARP nor ICMPv6.
 func (i *Interface) Inspect(f *pkt.Frame) Interest {
 	if f.L3Off != wire.EthernetLen {
 		return None
@@ -40,8 +42,31 @@ func (i *Interface) Inspect(f *pkt.Frame) Interest {
 		case wire.IsND(m[0]):
 			return Copy
 		}
+	case i.Relay4 && f.EtherType == wire.TypeIPv4 && isDHCP(f, dhcp.ServerPort4):
+		if table.MACFrom(f.Head) == table.Broadcast { // not to one server whose place is not known yet
+			return Relayed
+		}
+	case i.Relay6 && f.EtherType == wire.TypeIPv6 && isDHCP(f, dhcp.ServerPort6):
+		if wire.AddrFrom16(wire.IPv6(f.Head[wire.EthernetLen:]).Dst()) == allDHCP {
+			return Relayed
+		}
 	}
 	return None
+}
+
+// allDHCP is All_DHCP_Relay_Agents_and_Servers (RFC 8415 section 7.1).
+var allDHCP = wire.Addr{Hi: 0xff02 << 48, Lo: 1<<16 | 2}
+
+// isDHCP reports whether f is a whole datagram to UDP port port, or its first
+// fragment.
+func isDHCP(f *pkt.Frame, port uint16) bool {
+	return f.IPProto == wire.ProtoUDP && f.L4Off != 0 && wire.UDP(f.Head[f.L4Off:]).DstPort() == port
+}
+
+// IsDHCP reports whether f is for a DHCP server or relay.
+func IsDHCP(f *pkt.Frame) bool {
+	return f.EtherType == wire.TypeIPv4 && isDHCP(f, dhcp.ServerPort4) ||
+		f.EtherType == wire.TypeIPv6 && isDHCP(f, dhcp.ServerPort6)
 }
 
 // IsNeighbourWord reports whether f is ARP or ND, which the slow path answers and

@@ -34,8 +34,9 @@ func (k RouteKind) String() string {
 // Route is a value of a VRF's FIB. Immutable but for its neighbours' cells.
 type Route struct {
 	Kind  RouteKind
-	VNI   table.VNI // of the bridge domain; valid iff Local or Connected
+	VNI   table.VNI // of the bridge domain; valid iff Local or Connected; 0: Local to the VRF
 	Paths []Path    // at least one; valid iff Forward. Equal cost: a flow stays on one
+	Leak  *Leak     // by which it is in another VRF's FIB than its own; nil: it is in its own
 }
 
 // Path is one next hop: a host of a bridge domain, or another leaf.

@@ -30,6 +30,8 @@ const (
 	Unresolved                      // the next hop's MAC is not known yet
 	PacketTooBig                    // larger than the MTU on its way
 	NeighbourWords                  // ARP or ND that tells of its sender; the frame itself goes on
+	ForServers                      // a DHCP message of a client
+	ForSpeaker                      // TCP of a router outside the fabric for the gateway's BGP
 )
 
 // Decision is where a packet goes. It is not rewritten yet: see Rewrite.
@@ -103,14 +105,23 @@ func (r *Router) Route(v *VRF, in *Interface, f *pkt.Frame) Decision {
 	}
 	t := v.FIB.Load()
 	to, ok := r.cache.Lookup(t, dst)
-	if ok && to.Kind == Local {
-		return punt(ForGateway, counter.GatewayBusy)
+	local := ok && to.Kind == Local
+	if local && to.VNI != 0 && to.Leak == nil {
+		return punt(ForGateway, counter.GatewayBusy) // a gateway, which hosts ask before they have an address
 	}
 	if scope.linkSource {
 		return drop(counter.RouteBadSource)
 	}
-	if !r.trueSource(t, v.URPF, in, src) {
+	// Also for a loopback, whose answers go where the source says, and where DHCP
+	// servers are known by theirs.
+	if !r.trueSource(t, v.URPF, in, src, dst) {
 		return drop(counter.RouteSpoofed)
+	}
+	if local {
+		if to.Leak != nil && !to.Leak.Permits(src, dst) {
+			return drop(counter.RouteNoContract)
+		}
+		return punt(ForGateway, counter.GatewayBusy)
 	}
 	if ttl <= 1 {
 		return punt(Expired, counter.RouteTTLExceeded)
@@ -118,7 +129,13 @@ func (r *Router) Route(v *VRF, in *Interface, f *pkt.Frame) Decision {
 	if !ok {
 		return punt(NoRoute, counter.RouteNone)
 	}
-	return to.decide(dst, f.Hash)
+	d := to.decide(dst, f.Hash)
+	// What is forwarded is held against the contract by whoever knows both VRFs;
+	// nobody is asked for by the slow path before.
+	if d.Action == Punt && to.Leak != nil && !to.Leak.Permits(src, dst) {
+		return drop(counter.RouteNoContract)
+	}
+	return d
 }
 
 // Send decides where a packet of the gateway itself, which f holds, goes from v:
@@ -162,8 +179,8 @@ func (r *Route) decide(dst netip.Addr, flow uint32) Decision {
 	return drop(counter.RouteBlackhole)
 }
 
-// trueSource checks src as v wants it.
-func (r *Router) trueSource(t *fib.Table[*Route], u URPF, in *Interface, src netip.Addr) bool {
+// trueSource checks src, of a packet for dst, as v wants it.
+func (r *Router) trueSource(t *fib.Table[*Route], u URPF, in *Interface, src, dst netip.Addr) bool {
 	if u == Off {
 		return true
 	}
@@ -174,6 +191,11 @@ func (r *Router) trueSource(t *fib.Table[*Route], u URPF, in *Interface, src net
 	back, ok := r.cache.Lookup(t, src)
 	// The gateways of other leaves have our addresses, and send ICMP errors.
 	if !ok || back.Kind == Blackhole || back.Kind == Local && in != nil {
+		return false
+	}
+	// A host of another VRF sends by that VRF: its packets come by the L3VNI, from
+	// a leaf that leaks too, or not at all.
+	if back.Leak != nil && (in != nil || !back.Leak.answers(src, dst)) {
 		return false
 	}
 	return !strict || back.by(in.VNI)

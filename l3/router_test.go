@@ -30,7 +30,9 @@ func TestRoute(t *testing.T) {
 		pfx("10.3.0.0/16"):   {Kind: l3.Blackhole},
 		pfx("10.4.0.0/16"):   to(silent),
 		pfx("10.5.0.0/16"):   to(silent, host2),
+		pfx("10.99.0.1/32"):  {Kind: l3.Local},
 	}
+	own := l3.Decision{Action: l3.Punt, Cause: l3.ForGateway, Reason: counter.GatewayBusy}
 	atHost := l3.Decision{Action: l3.Host, VNI: vni2, MAC: 0x02aa}
 	in := gateway(t)
 	with := func(f *pkt.Frame, change func(b []byte)) *pkt.Frame {
@@ -55,6 +57,10 @@ func TestRoute(t *testing.T) {
 		{name: "to the gateway", f: udp(t, "10.1.1.5", "10.1.1.1", 1), want: l3.Decision{Action: l3.Punt, Cause: l3.ForGateway, Reason: counter.GatewayBusy}},
 		{name: "to its link-local address", f: udp(t, "fe80::5", in.LinkLocal.String(), 64), want: l3.Decision{Action: l3.Punt, Cause: l3.ForGateway, Reason: counter.GatewayBusy}},
 		{name: "from a link-local address", f: udp(t, "fe80::5", "fd00:1::1", 64), want: l3.Decision{Action: l3.Punt, Cause: l3.ForGateway, Reason: counter.GatewayBusy}},
+		{name: "to the leaf's loopback", f: udp(t, "10.1.1.5", "10.99.0.1", 1), want: own},
+		{name: "to it from a leaf", f: udp(t, "10.2.0.1", "10.99.0.1", 1), l3: true, want: own},
+		{name: "to it, spoofed", f: udp(t, "10.2.0.1", "10.99.0.1", 64), want: dropped(counter.RouteSpoofed)},
+		{name: "to it, of nowhere, from a leaf", f: udp(t, "192.0.2.1", "10.99.0.1", 64), l3: true, want: dropped(counter.RouteSpoofed)},
 		{name: "TTL 1", f: udp(t, "10.1.1.5", "10.1.2.2", 1), want: l3.Decision{Action: l3.Punt, Cause: l3.Expired, Reason: counter.RouteTTLExceeded}},
 		{name: "hop limit 0", f: udp(t, "fd00:1::5", "fd00:2::2", 0), want: l3.Decision{Action: l3.Punt, Cause: l3.Expired, Reason: counter.RouteTTLExceeded}},
 		{name: "nowhere", f: udp(t, "10.1.1.5", "192.0.2.1", 64), want: l3.Decision{Action: l3.Punt, Cause: l3.NoRoute, Reason: counter.RouteNone}},

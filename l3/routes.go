@@ -3,6 +3,7 @@ package l3
 import (
 	"cmp"
 	"iter"
+	"maps"
 	"net/netip"
 	"slices"
 
@@ -16,6 +17,8 @@ const (
 	OriginGateway   Origin = iota + 1 // addresses of gateways and their subnets
 	OriginStatic                      // configured
 	OriginNeighbour                   // a host that this leaf resolved itself
+	OriginContract                    // leaked from another VRF
+	OriginExternal                    // learned from routers outside the fabric
 	OriginEVPN                        // learned from other leaves
 )
 
@@ -28,6 +31,10 @@ func (o Origin) String() string {
 		return "static"
 	case OriginNeighbour:
 		return "neighbour"
+	case OriginContract:
+		return "contract"
+	case OriginExternal:
+		return "external"
 	case OriginEVPN:
 		return "evpn"
 	}
@@ -107,6 +114,30 @@ func find(cs []candidate, o Origin) (int, bool) {
 	return slices.BinarySearchFunc(cs, o, func(c candidate, o Origin) int { return cmp.Compare(c.origin, o) })
 }
 
+// Changed returns the prefixes whose routes changed since the last Commit.
+func (r *Routes) Changed() []netip.Prefix { return slices.Collect(maps.Keys(r.changed)) }
+
+// Best returns the route for p that has it, or will have it with the next Commit, and
+// who knows it; 0 when there is none.
+func (r *Routes) Best(p netip.Prefix) (Origin, *Route) {
+	if cs := r.known[p]; len(cs) > 0 {
+		return cs[0].origin, cs[0].route
+	}
+	return 0, nil
+}
+
+// Covering returns what Best does of the longest prefix that holds a; nil when none
+// does.
+func (r *Routes) Covering(a netip.Addr) (p netip.Prefix, o Origin, to *Route) {
+	for bits := a.BitLen(); bits >= 0; bits-- {
+		p = netip.PrefixFrom(a, bits).Masked()
+		if o, to = r.Best(p); to != nil {
+			return p, o, to
+		}
+	}
+	return netip.Prefix{}, 0, nil
+}
+
 // Commit publishes the best routes of what changed, in one step for readers. The
 // error, with nothing published, names a prefix that is not valid.
 func (r *Routes) Commit() error {
@@ -157,6 +188,19 @@ func (r *Routes) All() iter.Seq[Known] {
 	}
 }
 
+// Unsorted is All in no order, which costs no sorting.
+func (r *Routes) Unsorted() iter.Seq[Known] {
+	return func(yield func(Known) bool) {
+		for p, cs := range r.known {
+			for i, c := range cs {
+				if !yield(Known{p, c.origin, c.route, i == 0}) {
+					return
+				}
+			}
+		}
+	}
+}
+
 // GatewayRoutes adds to routes what the addresses of i say: each is the gateway's
 // own, its subnet is connected, and what of an IPv4 subnet is no host's, the
 // network and the broadcast address, is dropped: a directed broadcast is not
@@ -176,6 +220,17 @@ func GatewayRoutes(routes map[netip.Prefix]*Route, i *Interface) {
 	for _, p := range i.Addresses {
 		a := p.Addr()
 		routes[netip.PrefixFrom(a, a.BitLen())] = own
+	}
+}
+
+// LoopbackRoutes adds to routes the addresses of this leaf in v, which are Local of
+// no bridge domain.
+func LoopbackRoutes(routes map[netip.Prefix]*Route, v *VRF) {
+	own := &Route{Kind: Local}
+	for _, a := range []netip.Addr{v.Loopback4, v.Loopback6} {
+		if a.IsValid() {
+			routes[netip.PrefixFrom(a, a.BitLen())] = own
+		}
 	}
 }
 

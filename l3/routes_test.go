@@ -116,3 +116,31 @@ func TestInterface(t *testing.T) {
 		t.Errorf("gateway MAC %v", m)
 	}
 }
+
+// TestCovering: the longest prefix that holds an address, and who has it.
+func TestCovering(t *testing.T) {
+	r := l3.NewRoutes()
+	set := func(o l3.Origin, p string) *l3.Route {
+		to := &l3.Route{Kind: l3.Blackhole}
+		r.Set(o, netip.MustParsePrefix(p), to)
+		return to
+	}
+	all, some, host := set(l3.OriginStatic, "0.0.0.0/0"), set(l3.OriginEVPN, "10.1.0.0/16"), set(l3.OriginNeighbour, "10.1.0.7/32")
+	over := set(l3.OriginExternal, "10.1.0.0/16") // which comes before EVPN
+	for a, want := range map[string]*l3.Route{"10.1.0.7": host, "10.1.0.8": over, "10.2.0.1": all, "fd00::1": nil} {
+		p, o, got := r.Covering(netip.MustParseAddr(a))
+		if got != want || got != nil && !p.Contains(netip.MustParseAddr(a)) {
+			t.Errorf("%s: %v by %v, want %p, got %p", a, p, o, want, got)
+		}
+	}
+	if got := len(r.Changed()); got != 3 {
+		t.Errorf("%d prefixes changed, want 3", got)
+	}
+	r.Delete(l3.OriginExternal, netip.MustParsePrefix("10.1.0.0/16"))
+	if o, got := r.Best(netip.MustParsePrefix("10.1.0.0/16")); o != l3.OriginEVPN || got != some {
+		t.Errorf("then %v by %v", got, o)
+	}
+	if err := r.Commit(); err != nil || len(r.Changed()) != 0 {
+		t.Errorf("%d changed after a commit, %v", len(r.Changed()), err)
+	}
+}
