@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"slices"
 
 	"github.com/osrg/gobgp/v4/pkg/apiutil"
 	"github.com/osrg/gobgp/v4/pkg/packet/bgp"
@@ -43,9 +44,11 @@ func (s *Speaker) WithdrawUnicast(prefixes []netip.Prefix) error {
 // place of those before; peers that have the family RTInterest send nothing else.
 // Before the first call the Speaker asks for everything, as a route reflector has
 // to: GoBGP does not let a client's routes go to a peer that has not asked.
-// Routes without a route target, as those of Ethernet segments, come only with
-// All.
+// Routes without a route target, as those of Ethernet segments, GoBGP passes on to
+// those only who ask for everything: so does a node that wants a segment's.
 func (s *Speaker) SetInterest(i evpn.Interest) error {
+	i.All = i.All || slices.ContainsFunc(i.RTs, evpn.RT.IsESImport)
+	i.RTs = slices.DeleteFunc(slices.Clone(i.RTs), evpn.RT.IsESImport)
 	s.apply.Lock()
 	defer s.apply.Unlock()
 	s.mu.Lock()

@@ -19,12 +19,14 @@ type Config struct {
 	// Listen are the addresses at which peers may connect. Empty: they cannot,
 	// all are dialed.
 	Listen []Listen
-	// Restarting says that the node forwards by what it learned before this
-	// Speaker began: it asks peers to keep its routes meanwhile (RFC 4724
-	// section 4.1), and announces nothing before the peers' End-of-RIB. It
-	// holds for sessions that begin after New.
-	Restarting bool
-	Peers      []Peer
+	// Collect is for a node that forwards by what it knew before this Speaker
+	// began, or without knowing, as a route reflector that is no VTEP. For this
+	// long at most, and until all Peers have said End-of-RIB, it has peers keep
+	// what they had of it: it tells them that it began again (RFC 4724 section
+	// 4.1), and each End-of-RIB last. Routes are announced at once. 0 is off. It
+	// holds from New; Apply does not look at it.
+	Collect time.Duration
+	Peers   []Peer
 }
 
 // Listen is an address at which peers may connect.
@@ -36,9 +38,12 @@ type Listen struct {
 // Peer is a session that is wanted.
 type Peer struct {
 	Name  string     // for people; unique
-	Addr  netip.Addr // unique; link-local ones with their zone
+	Addr  netip.Addr // unique; link-local ones with their zone, unless Local has none
 	Port  uint16     // 0: 179
 	Local netip.Addr // to connect from; invalid: the stack's choice
+	// NextHop of routes that begin here and name none, where Local is no address
+	// that others reach; invalid: Local.
+	NextHop netip.Addr
 	// ASN of the peer: the Speaker's own makes it iBGP. 0: any, by what it says.
 	ASN uint32
 	// Client has the Speaker reflect routes to and from it (RFC 4456). iBGP
@@ -178,7 +183,7 @@ func (p *Peer) validate(asn uint32, fault func(string, ...any)) {
 	if !p.Addr.IsValid() || p.Addr.IsUnspecified() || p.Addr.IsMulticast() {
 		bad("address %v: want the address of a host", p.Addr)
 	}
-	if p.Addr.Is6() && p.Addr.IsLinkLocalUnicast() && p.Addr.Zone() == "" {
+	if p.Addr.Is6() && p.Addr.IsLinkLocalUnicast() && p.Addr.Zone() == "" && !p.oneLink() {
 		bad("address %v: a link-local address needs its device as zone", p.Addr)
 	}
 	if p.Client && p.ASN != 0 && p.ASN != asn {
@@ -216,6 +221,10 @@ func (p *Peer) validate(asn uint32, fault func(string, ...any)) {
 	}
 }
 
+// oneLink reports whether p is reached from a link-local address without a zone: of
+// a stack that has one link.
+func (p *Peer) oneLink() bool { return p.Local.IsLinkLocalUnicast() && p.Local.Zone() == "" }
+
 // seconds checks a time that may be 0 for its default.
 func seconds(bad func(string, ...any), what string, d, least, most time.Duration) {
 	if d != 0 && (d < least || d > most || d%time.Second != 0) {
@@ -233,7 +242,7 @@ func (p *Peer) same(o *Peer) bool {
 			return false
 		}
 	}
-	return p.Name == o.Name && p.Addr == o.Addr && p.Port == o.Port && p.Local == o.Local &&
+	return p.Name == o.Name && p.Addr == o.Addr && p.Port == o.Port && p.Local == o.Local && p.NextHop == o.NextHop &&
 		p.ASN == o.ASN && p.Client == o.Client && p.AllowOwnAS == o.AllowOwnAS && p.Passive == o.Passive &&
 		p.Guard.Hops == o.Guard.Hops && p.Guard.Device == o.Guard.Device && p.Guard.Password.Equal(o.Guard.Password) &&
 		p.Timers == o.Timers && p.Restart == o.Restart

@@ -17,6 +17,10 @@ type Event struct {
 	Up       *Up
 	Down     *Down
 	EndOfRIB AFI
+	// LongLived: the peer's time to restart is over, and what is stale of its EVPN
+	// routes is kept as the last choice, except for what has NO_LLGR (RFC 9494 section
+	// 4.3); those that are not are withdrawn.
+	LongLived bool
 	// Routes are EVPN routes announced or withdrawn, in order. The receiver
 	// owns the slice.
 	Routes []evpn.Update
@@ -24,8 +28,8 @@ type Event struct {
 	Unicast []UnicastUpdate
 }
 
-// Up says that a session is established. The peer has the same PeerID for as long
-// as it is configured.
+// Up says that a session is established. The peer has the same PeerID until
+// Down says Removed.
 type Up struct {
 	Name  string
 	Peer  evpn.Peer
@@ -45,7 +49,8 @@ type Down struct {
 	// which the Speaker does when the peer's time is over (RFC 4724 section
 	// 4.2). Otherwise they are gone with the session.
 	Graceful bool
-	// Removed: the peer is no longer configured, and its PeerID no longer used.
+	// Removed: the PeerID is no longer used. The peer is no longer configured, or
+	// was lost, and has another one when it comes back.
 	Removed bool
 }
 

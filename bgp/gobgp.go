@@ -139,10 +139,8 @@ func apiPeer(c *Config, p *Peer, loop netip.AddrPort, key secret.Key) *api.Peer 
 		RouteReflector: &api.RouteReflector{RouteReflectorClient: p.Client, RouteReflectorClusterId: c.ClusterID.String()},
 		GracefulRestart: &api.GracefulRestart{
 			Enabled: p.Restart.Enabled, RestartTime: uint32(seconds(p.Restart.Time)),
-			DeferralTime:        uint32(seconds(deferral(p.Restart.Time))),
 			NotificationEnabled: p.Restart.Enabled,
 			LonglivedEnabled:    p.Restart.LongLived != 0,
-			LocalRestarting:     p.Restart.Enabled && c.Restarting,
 		},
 	}
 	for _, f := range p.Families {
@@ -161,9 +159,3 @@ func apiPeer(c *Config, p *Peer, loop netip.AddrPort, key secret.Key) *api.Peer 
 	}
 	return out
 }
-
-// deferral returns how long a Speaker that begins again waits for the End-of-RIB
-// of all its peers before it announces its routes (RFC 4724 section 4.1). A peer
-// that is away for good must not hold the others until they have given up the
-// routes, after the restart time t.
-func deferral(t time.Duration) time.Duration { return max(min(t/4, 30*time.Second), time.Second) }

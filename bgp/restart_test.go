@@ -1,11 +1,11 @@
 package bgp_test
 
 import (
-	"net"
+	"bytes"
 	"net/netip"
 	"slices"
-	"strings"
 	"testing"
+	"time"
 
 	"github.com/ztos/ztos/bgp"
 	"github.com/ztos/ztos/bgp/bgptest"
@@ -62,25 +62,184 @@ func TestGracefulRestart(t *testing.T) {
 	}
 }
 
-// TestRestarting: a Speaker that begins again says that it kept forwarding, and
-// waits with its routes for the peers' End-of-RIB.
-func TestRestarting(t *testing.T) {
+// TestLongLived: when the time of a graceful restart is over, the peer's routes are
+// kept as the last choice, which others are told by a community, until the long-lived
+// time is over as well (RFC 9494 section 4.3).
+func TestLongLived(t *testing.T) {
+	p, q := passive("127.0.0.9"), passive("127.0.0.10")
+	q.Name, p.Client, q.Client = "second", true, true
+	for _, r := range []*bgp.Restart{&p.Restart, &q.Restart} {
+		r.Enabled, r.LongLived = true, 10*time.Second
+	}
+	n := start(t, "127.0.0.1", bgp.Config{Peers: []bgp.Peer{p, q}})
+	const (
+		short     = "40 06 0001 0019 46 80"   // 1 s
+		longLived = "47 07 0019 46 80 000002" // 2 s more
+		noLong    = "c0 08 04 ffff 0007"      // NO_LLGR
+		stale     = "ffff0006"                // LLGR_STALE
+	)
+	second := raw(t, n, "127.0.0.10", bgptest.Config{RouterID: netip.MustParseAddr("10.255.0.10"), Capabilities: []string{gr(false), longLived}})
+	n.up()
+	first := raw(t, n, "127.0.0.9", bgptest.Config{Capabilities: []string{short, longLived}})
+	n.up()
+	first.SendUpdate(announce(macRoute(1))...)
+	first.SendUpdate(append(announce(macRoute(2)), noLong)...)
+	if us := n.routes(2); us[0].Route.Attrs.NoStale || !us[1].Route.Attrs.NoStale {
+		t.Errorf("%+v, want NO_LLGR in the second alone", us)
+	}
+	withdrawn := bgptest.X("0019 46" + macRoute(1))
+	update := func(what string, fn func(body []byte) bool) {
+		t.Helper()
+		if m := second.AwaitFunc(func(m bgptest.Message) bool { return m.Type == bgptest.Update && fn(m.Body) }); m == nil {
+			t.Fatalf("the other peer got no %s", what)
+		}
+	}
+	mac := bgptest.X("020000000001")
+	update("route", func(b []byte) bool { return bytes.Contains(b, mac) && !bytes.Contains(b, bgptest.X(stale)) })
+	first.Close()
+	if d := n.down(); !d.Graceful {
+		t.Fatalf("%+v, want graceful", d)
+	}
+	update("stale route", func(b []byte) bool { return bytes.Contains(b, mac) && bytes.Contains(b, bgptest.X(stale)) })
+	n.await("long-lived time", func(e bgp.Event) bool { return e.LongLived })
+	update("withdrawal", func(b []byte) bool { return bytes.Contains(b, withdrawn) })
+	if u := n.routes(1)[0]; !u.Withdraw || u.Route.Key.MAC != 0x020000000001 {
+		t.Errorf("%+v, want a withdrawal of the first", u)
+	}
+}
+
+// TestLostAfterward: a peer is found dead when graceful restart keeps its routes
+// already: they go, and it may come back.
+func TestLostAfterward(t *testing.T) {
 	p := passive("127.0.0.9")
 	p.Restart.Enabled = true
-	n := start(t, "127.0.0.1", bgp.Config{Restarting: true, Peers: []bgp.Peer{p}})
-	if err := n.Announce(exampleRoutes()); err != nil {
+	n := start(t, "127.0.0.1", bgp.Config{Peers: []bgp.Peer{p}})
+	r := raw(t, n, "127.0.0.9", bgptest.Config{Capabilities: []string{gr(false)}})
+	was := n.up().Peer.ID
+	r.SendUpdate(announce(macRoute(1))...)
+	n.routes(1)
+	r.Close()
+	if d := n.down(); !d.Graceful || d.Removed {
+		t.Fatalf("%+v, want graceful", d)
+	}
+	if err := n.Lost("raw"); err != nil {
 		t.Fatal(err)
 	}
-	conn, err := (&net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP("127.0.0.9")}}).Dial("tcp4", n.listen.String())
-	if err != nil {
-		t.Fatal(err)
+	if e := n.await("the end of the peer", func(e bgp.Event) bool { return e.Down != nil && e.Down.Removed }); e.Peer != was {
+		t.Errorf("%+v, want peer %d", e, was)
 	}
-	r := bgptest.New(t, conn, bgptest.Config{ASN: 65000, RouterID: netip.MustParseAddr("10.255.0.9"), Families: []string{"0019 46"}, Capabilities: []string{gr(false)}})
+	st, err := n.Status(t.Context())
+	if err != nil || len(st) != 1 || st[0].Families[0].Received != 0 {
+		t.Errorf("%+v (%v), want no route", st, err)
+	}
+	raw(t, n, "127.0.0.9", bgptest.Config{Capabilities: []string{gr(true)}})
+	if up := n.up(); up.Peer.ID == was {
+		t.Error("the same PeerID as before")
+	}
+}
+
+// TestCloseTells: all peers learn that their sessions end for good, so that none
+// keeps the routes for a restart.
+func TestCloseTells(t *testing.T) {
+	p, q := passive("127.0.0.9"), passive("127.0.0.10")
+	q.Name = "second"
+	p.Restart.Enabled, q.Restart.Enabled = true, true
+	for range 10 {
+		n := start(t, "127.0.0.1", bgp.Config{Peers: []bgp.Peer{p, q}})
+		first := raw(t, n, "127.0.0.9", bgptest.Config{Capabilities: []string{gr(false)}})
+		second := raw(t, n, "127.0.0.10", bgptest.Config{RouterID: netip.MustParseAddr("10.255.0.10"), Capabilities: []string{gr(false)}})
+		n.up()
+		n.up()
+		n.Close()
+		for _, r := range []*bgptest.Speaker{first, second} {
+			m := r.Await(bgptest.Notification)
+			if m == nil || !bytes.HasPrefix(m.Body, bgptest.X("06 09")) {
+				t.Errorf("%+v, want the NOTIFICATION Cease, hard reset", m)
+			}
+		}
+	}
+}
+
+// restartMarks are what an OPEN says of graceful restart: the peer's session began
+// again, and forwards, by EVPN.
+var restartMarks = bgptest.X("40 06 c078 0019 46 80")
+
+// endOfRIB is the End-of-RIB of EVPN.
+func endOfRIB(m bgptest.Message) bool {
+	return m.Type == bgptest.Update && bytes.Equal(m.Body, bgptest.X("0000 0006 800f03 0019 46"))
+}
+
+// carries returns what finds an UPDATE with bytes in hex in it.
+func carries(hex string) func(bgptest.Message) bool {
+	return func(m bgptest.Message) bool {
+		return m.Type == bgptest.Update && bytes.Contains(m.Body, bgptest.X(hex))
+	}
+}
+
+// TestCollect: a reflector that begins again says so, passes routes on at once, and
+// says End-of-RIB to a peer only when the last peer has told what it has.
+func TestCollect(t *testing.T) {
+	peer := func(name, addr string) bgp.Peer {
+		p := passive(addr)
+		p.Name, p.Client, p.Restart.Enabled = name, true, true
+		return p
+	}
+	n := start(t, "127.0.0.1", bgp.Config{
+		Collect: time.Hour,
+		Peers:   []bgp.Peer{peer("first", "127.0.0.9"), peer("second", "127.0.0.10"), peer("plain", "127.0.0.11")},
+	})
+	first := raw(t, n, "127.0.0.9", bgptest.Config{Capabilities: []string{gr(true)}})
 	n.up()
-	r.SendUpdate(bgptest.Attr(0x80, 15, "0019 46"))
-	if m := r.AwaitFunc(func(m bgptest.Message) bool {
-		return m.Type == bgptest.Update && strings.Contains(string(m.Body), string(bgptest.X("0aff0001")))
-	}); m == nil {
-		t.Error("no route came after End-of-RIB")
+	if !bytes.Contains(first.Opened(), restartMarks) {
+		t.Errorf("OPEN %x, want %x in it", first.Opened(), restartMarks)
+	}
+	first.SendUpdate(bgptest.Attr(0x80, 15, "0019 46"))
+	// One without graceful restart says no End-of-RIB.
+	raw(t, n, "127.0.0.11", bgptest.Config{RouterID: netip.MustParseAddr("10.255.0.11")})
+	n.up()
+	second := raw(t, n, "127.0.0.10", bgptest.Config{RouterID: netip.MustParseAddr("10.255.0.10"), Capabilities: []string{gr(true)}})
+	n.up()
+	second.SendUpdate(announce(macRoute(1))...)
+	if first.AwaitFunc(carries("30 020000000001")) == nil {
+		t.Fatal("the route was not passed on")
+	}
+	time.Sleep(1500 * time.Millisecond) // longer than the relay waits for more routes
+	if first.Has(endOfRIB) {
+		t.Error("End-of-RIB while a peer had not told what it has")
+	}
+	second.SendUpdate(announce(macRoute(2))...)
+	second.SendUpdate(bgptest.Attr(0x80, 15, "0019 46"))
+	for _, r := range []*bgptest.Speaker{first, second} {
+		if r.AwaitFunc(endOfRIB) == nil {
+			t.Error("no End-of-RIB")
+		}
+	}
+	if !first.Has(carries("30 020000000002")) {
+		t.Error("End-of-RIB before the last route")
+	}
+	// Afterwards nothing is held, and nothing says that the node began again.
+	first.Close()
+	n.down()
+	again := raw(t, n, "127.0.0.9", bgptest.Config{Capabilities: []string{gr(true)}})
+	n.up()
+	if again.AwaitFunc(endOfRIB) == nil {
+		t.Error("no End-of-RIB in the second session")
+	}
+	if bytes.Contains(again.Opened(), restartMarks) {
+		t.Errorf("OPEN %x: still the marks of a restart", again.Opened())
+	}
+}
+
+// TestCollectTimeout: a peer that does not come holds nobody up for longer than
+// Collect.
+func TestCollectTimeout(t *testing.T) {
+	p, away := passive("127.0.0.9"), passive("127.0.0.10")
+	p.Restart.Enabled, away.Restart.Enabled = true, true
+	away.Name = "away"
+	n := start(t, "127.0.0.1", bgp.Config{Collect: time.Second, Peers: []bgp.Peer{p, away}})
+	r := raw(t, n, "127.0.0.9", bgptest.Config{Capabilities: []string{gr(true)}})
+	n.up()
+	if r.AwaitFunc(endOfRIB) == nil {
+		t.Error("no End-of-RIB")
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net/netip"
 	"sync"
+	"time"
 
 	"github.com/osrg/gobgp/v4/api"
 	"github.com/osrg/gobgp/v4/pkg/server"
@@ -45,6 +46,8 @@ type Speaker struct {
 	nextID evpn.PeerID
 	member map[evpn.RT]bool // memberships that are announced
 	all    bool             // so is the default one
+	// collect ends the time of Config.Collect; nil: it is over, or was not.
+	collect *time.Timer
 }
 
 // session is a peer that is configured.
@@ -53,6 +56,11 @@ type session struct {
 	conf  Peer
 	relay *relay.Peer
 	up    bool
+	told  bool // everything that it had, once
+	stale bool // down, and graceful restart keeps its routes
+	// EVPN routes are kept for long after that; agreed by the last session.
+	longLived bool
+	lost      bool // they must go: the peer is dead
 	// last is why the session ended last, or could not begin.
 	last string
 }
@@ -77,7 +85,11 @@ func New(ctx context.Context, c Config, t relay.Transport, log *slog.Logger) (*S
 	if s.gobgp, loop, err = startServer(ctx, &c, quiet(log, &s.read)); err != nil {
 		return nil, err
 	}
-	s.relay = relay.New(t, loop, s.key)
+	s.relay = relay.New(t, loop, c.RouterID, s.key)
+	if c.Collect > 0 {
+		s.relay.Collect()
+		s.collect = time.AfterFunc(c.Collect, s.collected)
+	}
 	watch, cancel := context.WithCancel(context.Background())
 	s.cancel = cancel
 	if err := s.watch(watch); err != nil {
@@ -165,7 +177,7 @@ func (s *Speaker) sessions(ctx context.Context, c *Config, from, to []Peer) erro
 			continue
 		}
 		if w := wanted[from[i].Name]; w == nil || !w.same(&have.conf) {
-			s.remove(ctx, have)
+			s.remove(ctx, have, "no longer configured")
 		}
 	}
 	for i := range to {
@@ -185,7 +197,7 @@ func (s *Speaker) sessions(ctx context.Context, c *Config, from, to []Peer) erro
 // begin adds a peer.
 func (s *Speaker) begin(ctx context.Context, c *Config, p Peer) error {
 	rp, err := s.relay.Add(relay.PeerConfig{
-		Addr: netip.AddrPortFrom(p.Addr, p.Port), Local: p.Local, Guard: p.Guard, Passive: p.Passive,
+		Addr: netip.AddrPortFrom(p.Addr, p.Port), Local: p.Local, NextHop: p.NextHop, Guard: p.Guard, Passive: p.Passive,
 		Restart: p.Restart.Enabled,
 	})
 	if err != nil {
@@ -205,16 +217,16 @@ func (s *Speaker) begin(ctx context.Context, c *Config, p Peer) error {
 	return nil
 }
 
-// remove ends a peer's session, with a notification that it is no longer
-// configured.
-func (s *Speaker) remove(ctx context.Context, sess *session) {
+// remove ends a peer's session, with a notification, and forgets its routes.
+func (s *Speaker) remove(ctx context.Context, sess *session, reason string) {
+	sess.relay.Cease(ceaseHardReset)
 	err := s.gobgp.DeletePeer(ctx, &api.DeletePeerRequest{Address: sess.relay.Loop().Addr().String()})
 	if err != nil {
 		s.log.Error("bgp: remove peer", "peer", sess.conf.Name, "error", err)
 	}
 	s.forget(sess)
 	s.relay.Remove(sess.relay)
-	s.queue.add(Event{Peer: sess.id, Down: &Down{Reason: "no longer configured", Removed: true}})
+	s.queue.add(Event{Peer: sess.id, Down: &Down{Reason: reason, Removed: true}})
 }
 
 func (s *Speaker) forget(sess *session) {
@@ -244,36 +256,10 @@ func (s *Speaker) Enable(ctx context.Context, name string) error {
 	})
 }
 
-// ceaseHardReset has graceful restart not keep the routes (RFC 8538 section 3.1).
-const ceaseHardReset = 9
-
-// Lost says that something faster than the hold timer, as the liveness of its
-// tunnel, has found the peer dead: its routes go at once, graceful restart or
-// not, because what forwarded for it is gone with it.
-func (s *Speaker) Lost(name string) error { return s.cut(name, ceaseHardReset) }
-
-// Expire ends a peer's session as if its hold timer had expired: with graceful
-// restart its routes are kept, for a peer whose control may have died alone, or that
-// was not on the way of what it announced.
-func (s *Speaker) Expire(name string) error { return s.cut(name, 0) }
-
-func (s *Speaker) cut(name string, subcode byte) error {
-	s.mu.Lock()
-	sess := s.peers[name]
-	s.mu.Unlock()
-	if sess == nil {
-		return fmt.Errorf("bgp: no peer %q", name)
-	}
-	sess.relay.Cut(subcode)
-	return nil
-}
-
 func (s *Speaker) onPeer(name string, fn func(addr string) error) error {
-	s.mu.Lock()
-	sess := s.peers[name]
-	s.mu.Unlock()
-	if sess == nil {
-		return fmt.Errorf("bgp: no peer %q", name)
+	sess, err := s.named(name)
+	if err != nil {
+		return err
 	}
 	if err := fn(sess.relay.Loop().Addr().String()); err != nil {
 		return fmt.Errorf("bgp: peer %q: %w", name, err)
@@ -297,10 +283,19 @@ func (s *Speaker) end(silent bool) {
 		return
 	}
 	s.closed = true
+	if s.collect != nil {
+		s.collect.Stop()
+	}
 	s.mu.Unlock()
 	s.cancel()
 	if silent {
 		s.relay.Close(true)
+	} else {
+		s.mu.Lock()
+		for _, sess := range s.peers {
+			sess.relay.Cease(ceaseHardReset)
+		}
+		s.mu.Unlock()
 	}
 	s.gobgp.Stop()
 	s.relay.Close(false)

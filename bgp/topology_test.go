@@ -67,6 +67,55 @@ func TestReflector(t *testing.T) {
 	}
 }
 
+// TestReflectedSegment: a leaf that wants the routes of a segment, which have no route
+// target, gets them from a reflector, and the other leaf does not.
+func TestReflectedSegment(t *testing.T) {
+	rt100, _ := evpn.NewRT(65000, 100)
+	esi := evpn.ESI{0, 1, 2, 3, 4, 5, 6, 7, 8, 9}
+	esImport := evpn.RT{0x06, 0x02, 1, 2, 3, 4, 5, 6}
+	rr := start(t, "127.0.8.1", bgp.Config{RouterID: netip.MustParseAddr("10.255.0.100")})
+	var leaves []*node
+	var peers []bgp.Peer
+	fams := []bgp.Family{{AFI: bgp.EVPN}, {AFI: bgp.RTInterest}}
+	for i, want := range [][]evpn.RT{{rt100}, {esImport, rt100}, {rt100}} {
+		addr := netip.AddrFrom4([4]byte{127, 0, 8, byte(11 + i)}).String()
+		l := start(t, addr, bgp.Config{RouterID: netip.AddrFrom4([4]byte{10, 255, 0, byte(i + 1)})})
+		leaves = append(leaves, l)
+		if err := l.SetInterest(evpn.Interest{RTs: want}); err != nil {
+			t.Fatal(err)
+		}
+		peers = append(peers, bgp.Peer{Name: addr, Addr: l.listen.Addr(), ASN: 65000, Client: true, Passive: true, Families: fams})
+		l.peers(bgp.Peer{Name: "rr", Addr: rr.listen.Addr(), Port: rr.listen.Port(), Local: l.listen.Addr(), ASN: 65000, Families: fams})
+	}
+	rr.peers(peers...)
+	for _, l := range leaves {
+		l.up()
+	}
+	es := evpn.Route{Key: evpn.KeyOfSegment(evpn.NewRD(rid, 9), esi, rid), Attrs: evpn.Attrs{
+		NextHop: rid, Encaps: evpn.EncapVXLAN, ESImport: esi.Import(), DF: evpn.DFElection{Present: true, Alg: evpn.DFHighest, Preference: 7},
+	}}
+	if err := leaves[0].Announce(append([]evpn.Route{es}, exampleRoutes()...)); err != nil {
+		t.Fatal(err)
+	}
+	found := false
+	for _, u := range leaves[1].routes(4) {
+		if u.Route.Key == es.Key {
+			found = true
+			if a := u.Route.Attrs; a.ESImport != es.Attrs.ESImport || a.DF != es.Attrs.DF {
+				t.Errorf("%+v, want %+v", a, es.Attrs)
+			}
+		}
+	}
+	if !found {
+		t.Error("the segment's route did not come")
+	}
+	for _, u := range leaves[2].routes(3) {
+		if u.Route.Key == es.Key {
+			t.Error("a leaf that is not on the segment got its route")
+		}
+	}
+}
+
 // TestEBGP: an eBGP spine passes routes from leaf to leaf with the next hop
 // unchanged: it is the VTEP.
 func TestEBGP(t *testing.T) {

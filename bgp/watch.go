@@ -3,6 +3,7 @@ package bgp
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/osrg/gobgp/v4/api"
@@ -26,6 +27,11 @@ func (s *Speaker) watch(ctx context.Context) error {
 		},
 		OnPathEor: func(p *apiutil.Path, _ time.Time) {
 			if sess := s.session(p); sess != nil {
+				if p.Family != bgp.RF_RTC_UC {
+					s.mu.Lock()
+					s.told(sess)
+					s.mu.Unlock()
+				}
 				s.queue.add(Event{Peer: sess.id, EndOfRIB: afiOf(p.Family)})
 			}
 		},
@@ -115,6 +121,21 @@ func (s *Speaker) state(e *apiutil.WatchEventMessage_PeerEvent) {
 		sess.last = st.DisconnectMessage
 	}
 	asn := s.config.ASN
+	if up && !gracious(st.RemoteCap) {
+		s.told(sess) // no End-of-RIB will come
+	}
+	graceful := st.DisconnectReason == api.PeerState_DISCONNECT_REASON_GRACEFUL_RESTART
+	renew := false
+	longLived := !up && sess.stale && sess.longLived && st.DisconnectReason == api.PeerState_DISCONNECT_REASON_RESTART_TIMER_EXPIRED
+	switch {
+	case up && !was:
+		sess.stale, sess.lost = false, false
+		sess.longLived = sess.conf.Restart.LongLived > 0 && longLivedEVPN(st.RemoteCap)
+	case was && !up:
+		// Lost may have come too late for the session, and too early for this.
+		sess.stale = graceful
+		renew = graceful && sess.lost
+	}
 	s.mu.Unlock()
 	switch {
 	case up && !was:
@@ -125,9 +146,14 @@ func (s *Speaker) state(e *apiutil.WatchEventMessage_PeerEvent) {
 			Peer: evpn.Peer{ID: sess.id, Addr: sess.conf.Addr, RouterID: st.RouterID, IBGP: st.PeerASN == asn},
 		}})
 	case was && !up:
-		graceful := st.DisconnectReason == api.PeerState_DISCONNECT_REASON_GRACEFUL_RESTART
 		s.log.Warn("bgp: session down", "peer", sess.conf.Name, "address", sess.conf.Addr, "reason", st.DisconnectMessage, "graceful", graceful)
 		s.queue.add(Event{Peer: sess.id, Down: &Down{Reason: st.DisconnectMessage, Graceful: graceful}})
+		if renew {
+			go s.renew(sess) // which waits for GoBGP, as this must not
+		}
+	case longLived:
+		s.log.Warn("bgp: the peer did not come back in time; its routes are the last choice now", "peer", sess.conf.Name)
+		s.queue.add(Event{Peer: sess.id, LongLived: true})
 	}
 }
 
@@ -148,4 +174,26 @@ func kept(caps []bgp.ParameterCapabilityInterface) (out []AFI) {
 		}
 	}
 	return out
+}
+
+// longLivedEVPN reports whether a peer has agreed that its EVPN routes are kept for
+// long (RFC 9494 section 4.2).
+func longLivedEVPN(caps []bgp.ParameterCapabilityInterface) bool {
+	for _, c := range caps {
+		l, ok := c.(*bgp.CapLongLivedGracefulRestart)
+		if ok && slices.ContainsFunc(l.Tuples, func(t *bgp.CapLongLivedGracefulRestartTuple) bool {
+			return bgp.NewFamily(t.AFI, t.SAFI) == bgp.RF_EVPN
+		}) {
+			return true
+		}
+	}
+	return false
+}
+
+// gracious reports whether capabilities have graceful restart, with which a peer
+// says End-of-RIB.
+func gracious(caps []bgp.ParameterCapabilityInterface) bool {
+	return slices.ContainsFunc(caps, func(c bgp.ParameterCapabilityInterface) bool {
+		return c.Code() == bgp.BGP_CAP_GRACEFUL_RESTART
+	})
 }

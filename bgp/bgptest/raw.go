@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"net/netip"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -44,6 +45,7 @@ type Message struct {
 type Speaker struct {
 	t    testing.TB
 	conn net.Conn
+	open []byte // body of the other side's OPEN
 
 	mu   sync.Mutex
 	got  []Message
@@ -67,9 +69,11 @@ func New(t testing.TB, conn net.Conn, c Config) *Speaker {
 	t.Cleanup(s.Close)
 	s.Send(Open, open(c))
 	go s.read()
-	if m := s.Await(Open); m == nil {
+	m := s.Await(Open)
+	if m == nil {
 		t.Fatal("bgptest: no OPEN came")
 	}
+	s.open = m.Body
 	s.Send(Keepalive, nil)
 	if m := s.Await(Keepalive); m == nil {
 		t.Fatal("bgptest: no KEEPALIVE came")
@@ -184,6 +188,16 @@ func (s *Speaker) AwaitFunc(fn func(Message) bool) *Message {
 			return nil
 		}
 	}
+}
+
+// Opened returns the body of the OPEN that came.
+func (s *Speaker) Opened() []byte { return s.open }
+
+// Has reports whether fn accepts a message that has come and was not awaited.
+func (s *Speaker) Has(fn func(Message) bool) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.ContainsFunc(s.got, fn)
 }
 
 // Alive fails the test when a NOTIFICATION has come or the connection has ended.

@@ -27,6 +27,7 @@ type Attrs struct {
 	Neighbour  Neighbour  // type 2 with IP: RFC 9047
 	IsGateway  bool       // type 2: the default gateway community
 	Stale      bool       // the community LLGR_STALE (RFC 9494)
+	NoStale    bool       // the community NO_LLGR: it is not to become Stale
 	Preference Preference
 }
 

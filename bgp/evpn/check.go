@@ -83,7 +83,7 @@ func checkMulticast(k *Key, a *Attrs) Reason {
 func checkPrefix(k *Key, a *Attrs) Reason {
 	p := k.Prefix()
 	switch {
-	case !p.IsValid() || p != p.Masked():
+	case !p.IsValid() || p != p.Masked() || p.Addr().Is4In6(): // no FIB takes the last
 		return ReasonIP
 	case a.Gateway.IsValid() && (!a.ESI.IsZero() || a.Gateway.BitLen() != k.IP.BitLen() || !unicast(a.Gateway)):
 		return ReasonOverlayIndex // RFC 9136 sections 3.1 and 3.2

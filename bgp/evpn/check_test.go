@@ -50,6 +50,9 @@ func TestRefused(t *testing.T) {
 		{"no route target", evpn.Multicast, func(_ *evpn.Key, a *evpn.Attrs) { a.RTs = nil }, evpn.ReasonNoRT},
 		{"MPLS by default", evpn.MACIP, func(_ *evpn.Key, a *evpn.Attrs) { a.Encaps = 0 }, evpn.ReasonEncap},
 		{"Geneve only", evpn.MACIP, func(_ *evpn.Key, a *evpn.Attrs) { a.Encaps = 1 << 19 }, evpn.ReasonEncap},
+		{"IPv4 mapped into IPv6", evpn.Prefix, func(k *evpn.Key, _ *evpn.Attrs) {
+			*k = evpn.KeyOfPrefix(k.RD, 0, netip.MustParsePrefix("::ffff:198.51.100.0/120"))
+		}, evpn.ReasonIP},
 		{"MAC zero", evpn.MACIP, func(k *evpn.Key, _ *evpn.Attrs) { k.MAC = 0 }, evpn.ReasonMAC},
 		{"MAC multicast", evpn.MACIP, func(k *evpn.Key, _ *evpn.Attrs) { k.MAC = 0x0100_5e00_0001 }, evpn.ReasonMAC},
 		{"IP loops", evpn.MACIP, func(k *evpn.Key, _ *evpn.Attrs) { k.IP = addr("255.255.255.255") }, evpn.ReasonIP},

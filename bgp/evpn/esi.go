@@ -61,6 +61,9 @@ func (e ESI) importRT() RT {
 	return rt
 }
 
+// IsESImport reports whether rt is the ES-Import route target of a segment.
+func (rt RT) IsESImport() bool { return rt[0] == 0x06 && rt[1] == 0x02 }
+
 // String returns ten octets in hex with colons.
 func (e ESI) String() string {
 	var b strings.Builder

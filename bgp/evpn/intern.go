@@ -34,6 +34,7 @@ type attrKey struct {
 	nbPresent  bool
 	isGateway  bool
 	stale      bool
+	noStale    bool
 	preference Preference
 }
 
@@ -69,7 +70,7 @@ func (in *interner) get(a *Attrs) (x *attrs, fresh bool) {
 		nextHop: a.NextHop, esi: a.ESI, label1: a.Label1, label2: a.Label2, encaps: a.Encaps,
 		routerMAC: a.RouterMAC, gateway: a.Gateway, esImport: a.ESImport, esiLabel: a.ESILabel, df: a.DF,
 		pmsi: a.PMSI, neighbour: a.Neighbour.Bits, nbPresent: a.Neighbour.Present, isGateway: a.IsGateway,
-		stale: a.Stale, preference: a.Preference,
+		stale: a.Stale, noStale: a.NoStale, preference: a.Preference,
 	}
 	if l := in.last; l != nil && l.refs > 0 && l.rts.equal(a.RTs) {
 		if k.rts = l.rts; k == l.attrKey {

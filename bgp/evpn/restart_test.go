@@ -2,6 +2,7 @@ package evpn_test
 
 import (
 	"fmt"
+	"net/netip"
 	"testing"
 
 	"github.com/ztos/ztos/bgp/evpn"
@@ -50,6 +51,62 @@ func TestGracefulRestart(t *testing.T) {
 	n.PeerDown(4*sec, 99, false)
 	if c := n.flush(4 * sec); !c.Empty() {
 		t.Errorf("changes %+v", c)
+	}
+}
+
+// TestLongLived: RFC 9494 section 4.3: what the peer did not announce again in time
+// is the last choice, and goes if it is not to be kept so.
+func TestLongLived(t *testing.T) {
+	n := newNode(t, 1, leafConfig(t, 1))
+	r, other := remoteOf(n, 2), remoteOf(n, 3)
+	k, a := r.mac(vni100, host(0), "", evpn.Mobility{})
+	r.announce(0, k, a)
+	b := a
+	b.NextHop, b.Preference.LocalPref = vtep(4), 50 // worse, but for what follows
+	other.announce(0, k, b)
+	r.announceMAC(0, vni100, host(1), "", evpn.Mobility{})
+	k, a = r.mac(vni100, host(2), "", evpn.Mobility{})
+	a.NoStale = true
+	r.announce(0, k, a)
+	a.Stale = true // told so by another, which kept it
+	k.MAC = host(3)
+	r.announce(0, k, a)
+	at := func(i int) netip.Addr { return n.macs[macKey{vni100, host(i)}].Target.VTEP }
+	want := func(what string, vteps ...netip.Addr) {
+		t.Helper()
+		for i, v := range vteps {
+			if at(i) != v {
+				t.Errorf("%s: host %d is at %v, want %v", what, i, at(i), v)
+			}
+		}
+	}
+	n.flush(0)
+	want("before", vtep(2), vtep(2), vtep(2), vtep(2))
+	n.PeerDown(1, 2, true)
+	n.flush(1)
+	want("while it restarts", vtep(2), vtep(2), vtep(2), vtep(2))
+	for range 2 { // the second time says nothing new
+		n.LongLived(2, 2)
+		n.flush(2)
+		want("when its time is over", vtep(4), vtep(2), netip.Addr{}, netip.Addr{})
+	}
+	remoteOf(n, 2)
+	r.announceMAC(3, vni100, host(0), "", evpn.Mobility{})
+	n.flush(3)
+	want("when it is back", vtep(2), vtep(2), netip.Addr{})
+	n.EndOfRIB(4, 2)
+	n.flush(4)
+	want("at its end of RIB", vtep(2), netip.Addr{}, netip.Addr{})
+	n.LongLived(5, 2)
+	n.LongLived(5, 99)
+	if c := n.flush(5); !c.Empty() {
+		t.Errorf("changes of a session that is up: %+v", c)
+	}
+	n.PeerDown(6, 2, false)
+	n.PeerDown(6, 3, false)
+	n.flush(6)
+	if keys, paths := n.Routes(); keys != 0 || paths != 0 {
+		t.Errorf("%d keys, %d paths, want none", keys, paths)
 	}
 }
 

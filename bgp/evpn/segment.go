@@ -347,8 +347,35 @@ func (s *Speaker) publishSegment(g *segment, vni table.VNI, all map[table.VNI]Se
 	s.out.Segments = append(s.out.Segments, want)
 }
 
+// Vote is an election of a designated forwarder, for display.
+type Vote struct {
+	Phase      string      // down, hold (hears others before it announces), wait (before it votes), done
+	Alg        DFAlg       // that all candidates agree on
+	Candidates []Candidate // by address; nobody else may be elected
+	DF, Backup netip.Addr  // as this node sees it; invalid before the vote
+}
+
+// Vote returns who is designated forwarder of a segment of this node in a bridge
+// domain; the zero Vote when it is not attached there.
+func (s *Speaker) Vote(esi ESI, vni table.VNI) Vote {
+	g, b := s.esis[esi], s.bds[vni]
+	if g == nil || g.cfg == nil || b == nil || !slices.Contains(g.cfg.VNIs, vni) {
+		return Vote{}
+	}
+	_, v := s.vote(g, b)
+	v.Phase = [...]string{"down", "hold", "wait", "done"}[g.phase]
+	slices.SortFunc(v.Candidates, func(x, y Candidate) int { return x.Addr.Compare(y.Addr) })
+	return v
+}
+
 // elected returns the state of a segment in a bridge domain.
 func (s *Speaker) elected(g *segment, b *bd) SegmentState {
+	st, _ := s.vote(g, b)
+	return st
+}
+
+// vote holds the election of a segment in a bridge domain.
+func (s *Speaker) vote(g *segment, b *bd) (SegmentState, Vote) {
 	st := SegmentState{ESI: g.esi, VNI: b.VNI, SingleActive: g.cfg.SingleActive}
 	x := b.segments[g.esi]
 	cands := []Candidate{{Addr: s.cfg.VTEP, DF: g.announced()}}
@@ -372,7 +399,7 @@ func (s *Speaker) elected(g *segment, b *bd) SegmentState {
 	slices.SortFunc(st.Peers, netip.Addr.Compare)
 	st.Peers = slices.Compact(st.Peers)
 	if g.phase != phaseDone {
-		return st // "Assume an NDF for the local PE", RFC 8584 section 2.1
+		return st, Vote{} // "Assume an NDF for the local PE", RFC 8584 section 2.1
 	}
 	alg, caps := Agree(cands)
 	if caps&CapACDF != 0 {
@@ -394,7 +421,7 @@ func (s *Speaker) elected(g *segment, b *bd) SegmentState {
 	}
 	df, backup := Elect(alg, v, g.esi, cands)
 	st.DF, st.BackupDF = df == s.cfg.VTEP, backup == s.cfg.VTEP
-	return st
+	return st, Vote{Alg: alg, Candidates: cands, DF: df, Backup: backup}
 }
 
 // repay returns to the configured preference when this node became the best of

@@ -130,6 +130,44 @@ func (s *Speaker) dropStale(now int64, p *peer) {
 	}
 }
 
+// LongLived says that a peer's time to restart is over and that its long-lived one
+// begins: what is still stale becomes the last choice, except for what is not to be
+// kept so, which is withdrawn (RFC 9494 section 4.3).
+func (s *Speaker) LongLived(now int64, id PeerID) {
+	p := s.peers[id]
+	if p == nil {
+		return
+	}
+	s.now = now
+	for x := p.first; x != nil; {
+		next := x.next
+		switch {
+		case x.flags&pathStale == 0:
+		case x.attrs.noStale:
+			s.drop(now, x)
+		case !x.attrs.stale:
+			s.demote(now, x)
+		}
+		x = next
+	}
+}
+
+// demote makes a path the last choice.
+func (s *Speaker) demote(now int64, x *path) {
+	attrs := x.attrs.attrs(x)
+	attrs.Stale = true
+	a, fresh := s.in.get(&attrs)
+	if fresh {
+		s.adopt(a)
+	}
+	d := x.dest
+	d.unlink(x)
+	s.forgo(x.attrs)
+	x.attrs = a
+	d.link(x)
+	s.retake(now, d)
+}
+
 // Update takes a batch of routes.
 func (s *Speaker) Update(now int64, us []Update) {
 	s.now = now

@@ -71,6 +71,7 @@ func (a *attrs) attrs(p *path) Attrs {
 		Mobility:  Mobility{p.flags&pathMobility != 0, p.flags&pathSticky != 0, p.seq},
 		RouterMAC: a.routerMAC, Gateway: a.gateway, ESImport: a.esImport, ESILabel: a.esiLabel, DF: a.df,
 		PMSI: a.pmsi, Neighbour: Neighbour{a.nbPresent, a.neighbour}, IsGateway: a.isGateway, Stale: a.stale,
+		NoStale:    a.noStale,
 		Preference: a.preference,
 	}
 }

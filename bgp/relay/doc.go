@@ -8,8 +8,8 @@
 //
 // Each peer has a loopback address of its own, by which GoBGP knows it. GoBGP
 // dials it there, and the relay dials the peer; the peer dials, and the relay
-// dials GoBGP from there. GoBGP thus sees who opened which connection and resolves
-// collisions (RFC 4271 section 6.8) as ever.
+// dials GoBGP from there. Of two connections that cross the relay lets GoBGP see the
+// one that stays (RFC 4271 section 6.8): a peer has one at a time.
 //
 // Loopback is open to every process of the machine, therefore its connections
 // carry TCP MD5 signatures (RFC 2385) under a random key of the process: nobody

@@ -15,8 +15,11 @@ import (
 
 // PeerConfig is a peer as the relay needs it.
 type PeerConfig struct {
-	Addr    netip.AddrPort // where it listens; its connections come from the address
-	Local   netip.Addr     // to connect from; invalid: the kernel's choice
+	Addr  netip.AddrPort // where it listens; its connections come from the address
+	Local netip.Addr     // to connect from; invalid: the kernel's choice
+	// NextHop stands for GoBGP's own next hop in what the peer is told; invalid:
+	// the address of the connection.
+	NextHop netip.Addr
 	Guard   Guard
 	Passive bool // never dial it
 	// Restart: it may come back by a new connection while the old one still
@@ -44,23 +47,8 @@ type Peer struct {
 	wg     sync.WaitGroup
 
 	mu    sync.Mutex
-	pairs map[*pair]struct{}
+	now   *pair // the one connection that there is; nil: none
 	stats Stats
-}
-
-// pair is a connection to the peer joined with one to GoBGP.
-type pair struct {
-	remote, local net.Conn
-	since         time.Time
-	inbound       bool
-	end           sync.Once
-}
-
-func (c *pair) close() {
-	c.end.Do(func() {
-		c.remote.Close()
-		c.local.Close()
-	})
 }
 
 // Loop returns where GoBGP finds the peer.
@@ -75,23 +63,35 @@ func (p *Peer) Stats() Stats {
 	return p.stats
 }
 
-// Cut closes the peer's connections. With a subcode of Cease both sides are told
-// so first (RFC 4486); with 0 it looks like a failure of the network, after which
-// graceful restart keeps the routes.
+// Cease tells the peer that its session ends, with a subcode of Cease (RFC 4486).
+// GoBGP ends it afterwards: what it says itself does not always get out before it
+// closes the connection.
+func (p *Peer) Cease(subcode byte) {
+	if c := p.live(); c != nil {
+		say(c.remote, subcode)
+	}
+}
+
+// Cut closes the peer's connection. With a subcode of Cease both sides are told so
+// first; with 0 it looks like a failure of the network, after which graceful restart
+// keeps the routes.
 func (p *Peer) Cut(subcode byte) {
+	if c := p.live(); c != nil && subcode != 0 {
+		say(c.gobgp(), subcode)
+		say(c.remote, subcode)
+	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	for c := range p.pairs {
-		if subcode != 0 {
-			// Best effort: whoever does not read it sees the end.
-			msg := scrub.AppendCease(nil, subcode)
-			for _, side := range []net.Conn{c.local, c.remote} {
-				if side.SetWriteDeadline(time.Now().Add(100*time.Millisecond)) == nil {
-					_, _ = side.Write(msg)
-				}
-			}
-		}
-		c.close()
+	if p.now != nil {
+		p.now.close()
+	}
+}
+
+// say writes the NOTIFICATION Cease, as far as the connection takes it at once:
+// whoever does not read it sees the end.
+func say(to net.Conn, subcode byte) {
+	if to.SetWriteDeadline(time.Now().Add(100*time.Millisecond)) == nil {
+		_, _ = to.Write(scrub.AppendCease(nil, subcode))
 	}
 }
 
@@ -111,10 +111,11 @@ func (p *Peer) serve() {
 	}
 }
 
-// outgoing carries a connection that GoBGP has opened to the peer.
+// outgoing carries a connection that GoBGP has opened to the peer. When the peer has
+// come meanwhile nothing is said on it.
 func (p *Peer) outgoing(local net.Conn) {
 	defer local.Close()
-	if addrOf(local.RemoteAddr()) != p.relay.gobgp.Addr() || p.conf.Passive || p.live() != nil {
+	if addrOf(local.RemoteAddr()) != p.relay.gobgp.Addr() || p.conf.Passive || p.holder() != nil {
 		return
 	}
 	ctx, cancel := context.WithTimeout(p.ctx, dialTimeout)
@@ -127,7 +128,11 @@ func (p *Peer) outgoing(local net.Conn) {
 	if err != nil {
 		return
 	}
-	p.join(remote, local, bufio.NewReaderSize(local, bufSize), false)
+	c := newPair(remote, false)
+	defer p.leave(c)
+	if p.claim(c) && c.take(local) {
+		p.join(c, bufio.NewReaderSize(remote, bufSize), bufio.NewReaderSize(local, bufSize))
+	}
 }
 
 // Waiting for GoBGP to take a connection of the peer: it takes none for 5 s after
@@ -135,14 +140,12 @@ func (p *Peer) outgoing(local net.Conn) {
 const (
 	offerEvery = 300 * time.Millisecond
 	offerFor   = 20 * time.Second
-	// settled: a connection of this age is a session, not one of two that
-	// crossed.
-	settled = 5 * time.Second
 )
 
 // incoming carries a connection that the peer has opened to GoBGP.
 func (p *Peer) incoming(remote net.Conn) {
-	defer remote.Close()
+	c := newPair(remote, true)
+	defer p.leave(c)
 	p.mu.Lock()
 	p.stats.Accepted++
 	p.mu.Unlock()
@@ -150,25 +153,23 @@ func (p *Peer) incoming(remote net.Conn) {
 		p.note(err)
 		return
 	}
-	if c := p.live(); c != nil && p.conf.Restart && time.Since(c.since) > settled {
-		// The peer has begun anew and its old connection is an orphan.
-		c.close()
+	r := bufio.NewReaderSize(remote, bufSize)
+	stop := context.AfterFunc(p.ctx, c.close)
+	admitted := p.admit(c, r)
+	if !stop() || !admitted {
+		return
 	}
-	others := 0
 	for deadline := time.Now().Add(offerFor); time.Now().Before(deadline); {
-		local, r, err := p.offer()
+		local, from, err := p.offer()
 		if err == nil {
-			p.join(remote, local, r, true)
-			return
-		}
-		// When GoBGP has another connection it prefers that one, unless that
-		// is about to end.
-		if p.live() == nil {
-			others = 0
-		} else if others++; others > 3 {
+			if c.take(local) {
+				p.join(c, r, from)
+			}
 			return
 		}
 		select {
+		case <-c.done:
+			return
 		case <-p.ctx.Done():
 			return
 		case <-time.After(offerEvery):
@@ -186,45 +187,41 @@ func (p *Peer) offer() (net.Conn, *bufio.Reader, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	stop := context.AfterFunc(p.ctx, func() { local.Close() })
-	defer stop()
+	stop := context.AfterFunc(ctx, func() { local.Close() })
 	r := bufio.NewReaderSize(local, bufSize)
-	if _, err := r.Peek(1); err != nil {
+	if _, err := r.Peek(1); err != nil || !stop() {
 		local.Close()
-		return nil, nil, err
+		return nil, nil, errors.Join(err, ctx.Err())
 	}
 	return local, r, nil
 }
 
-// join pumps between the two connections until one ends, and closes both. from
-// reads local.
-func (p *Peer) join(remote, local net.Conn, from *bufio.Reader, inbound bool) {
-	c := &pair{remote: remote, local: local, since: time.Now(), inbound: inbound}
-	p.mu.Lock()
-	if p.ctx.Err() != nil {
-		p.mu.Unlock()
-		c.close()
-		return
+// join pumps between the two connections of c, the peer's, until one ends, and closes
+// both. r reads the peer, from reads GoBGP.
+func (p *Peer) join(c *pair, r, from *bufio.Reader) {
+	remote, local := c.remote, c.gobgp()
+	out := scrub.Scrubber{Self: p.conf.NextHop, Relay: p.relay.gobgp.Addr()}
+	if !out.Self.IsValid() {
+		out.Self = addrOf(remote.LocalAddr())
 	}
-	p.pairs[c] = struct{}{}
-	p.mu.Unlock()
-	defer func() {
-		c.close()
-		p.mu.Lock()
-		delete(p.pairs, c)
-		p.mu.Unlock()
-	}()
-
-	out := scrub.Scrubber{Self: addrOf(remote.LocalAddr()), Relay: p.relay.gobgp.Addr()}
-	done := make(chan struct{})
+	held := restart{over: !p.relay.collecting()}
+	done, end := make(chan struct{}), make(chan struct{})
+	var paying sync.WaitGroup
+	if !held.over {
+		paying.Go(func() { held.pay(remote, p.relay.collected, end) })
+	}
 	go func() {
 		defer close(done)
 		defer c.close()
 		// Ends are not errors here: GoBGP and the peer say why they end.
-		_ = pump(remote, from, out.Out)
+		_ = pump(held.writer(remote), from, func(o, msg []byte) []byte {
+			c.note(msg, &c.sent)
+			return held.out(&out, o, msg)
+		})
 	}()
 	var in scrub.Scrubber
-	_ = pump(local, bufio.NewReaderSize(remote, bufSize), func(out, msg []byte) []byte {
+	_ = pump(local, r, func(out, msg []byte) []byte {
+		c.note(msg, &c.heard)
 		out = in.In(out, msg)
 		if in.Counts.Total != 0 {
 			p.mu.Lock()
@@ -236,16 +233,8 @@ func (p *Peer) join(remote, local net.Conn, from *bufio.Reader, inbound bool) {
 	})
 	c.close()
 	<-done
-}
-
-// live returns a connection that is joined, nil when there is none.
-func (p *Peer) live() *pair {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	for c := range p.pairs {
-		return c
-	}
-	return nil
+	close(end)
+	paying.Wait()
 }
 
 // Session returns the two ends of the connection that lives; ok is false when

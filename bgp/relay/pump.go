@@ -3,7 +3,6 @@ package relay
 import (
 	"bufio"
 	"io"
-	"net"
 
 	"github.com/ztos/ztos/bgp/scrub"
 )
@@ -14,7 +13,7 @@ const bufSize = 1 << 16
 // pump copies messages from src to dst, each as fn rewrites it, until one side
 // ends. What cannot be a message of BGP is copied as it is from there on: GoBGP,
 // or the peer, answers it.
-func pump(dst net.Conn, src *bufio.Reader, fn func(out, msg []byte) []byte) error {
+func pump(dst io.Writer, src *bufio.Reader, fn func(out, msg []byte) []byte) error {
 	out := make([]byte, 0, bufSize)
 	for {
 		head, err := src.Peek(scrub.HeaderLen)

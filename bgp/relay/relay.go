@@ -2,6 +2,7 @@ package relay
 
 import (
 	"context"
+	"encoding/binary"
 	"fmt"
 	"net"
 	"net/netip"
@@ -15,10 +16,15 @@ type Relay struct {
 	transport Transport
 	gobgp     netip.AddrPort // where GoBGP listens
 	key       secret.Key
+	id        uint32 // BGP identifier of the node
+
+	collected chan struct{} // closed by Collected; nil without Collect
+	collect   sync.Once
 
 	mu        sync.Mutex
 	peers     map[netip.Addr]*Peer // by the peer's address, with zone
 	used      map[netip.Addr]bool  // loopback addresses
+	next      int                  // of loops, where to look for a free one
 	listeners []Listener
 	wg        sync.WaitGroup
 	closed    bool
@@ -29,10 +35,12 @@ type Relay struct {
 // 127.179/16 is for no one else; 179 is BGP's port.
 var GoBGP = netip.AddrFrom4([4]byte{127, 179, 0, 1})
 
-// New returns a relay to the GoBGP server that listens on port at GoBGP. key, of
-// 1 to 80 bytes, signs what goes over loopback.
-func New(t Transport, port uint16, key secret.Key) *Relay {
+// New returns a relay to the GoBGP server that listens on port at GoBGP and has the
+// BGP identifier id. key, of 1 to 80 bytes, signs what goes over loopback.
+func New(t Transport, port uint16, id netip.Addr, key secret.Key) *Relay {
+	four := id.As4()
 	return &Relay{
+		id:        binary.BigEndian.Uint32(four[:]),
 		transport: t,
 		gobgp:     netip.AddrPortFrom(GoBGP, port),
 		key:       key,
@@ -126,7 +134,7 @@ func (r *Relay) Add(conf PeerConfig) (*Peer, error) {
 		ln.Close()
 		return nil, err
 	}
-	p := &Peer{relay: r, conf: conf, loop: loop, ln: ln, pairs: make(map[*pair]struct{})}
+	p := &Peer{relay: r, conf: conf, loop: loop, ln: ln}
 	p.ctx, p.cancel = context.WithCancel(context.Background())
 	for _, l := range r.listeners {
 		if err := protect(l, p); err != nil {
@@ -140,10 +148,16 @@ func (r *Relay) Add(conf PeerConfig) (*Peer, error) {
 	return p, nil
 }
 
-// free returns a loopback address that no peer has.
+// loops is how many loopback addresses there are for peers: 127.179.0.2 and up.
+const loops = 1<<16 - 3
+
+// free returns a loopback address that no peer has, and none had lately: what GoBGP
+// has yet to say of one that was removed is not to be taken for another's.
 func (r *Relay) free() (netip.Addr, bool) {
 	base := GoBGP.As4()
-	for n := 2; n < 1<<16-1; n++ {
+	for range loops {
+		n := 2 + r.next
+		r.next = (r.next + 1) % loops
 		a := netip.AddrFrom4([4]byte{base[0], base[1], byte(n >> 8), byte(n)})
 		if !r.used[a] {
 			return a, true

@@ -44,8 +44,11 @@ func (d *Decoder) Decode(n bgp.NLRI, attrs []bgp.PathAttributeInterface) (evpn.R
 			a.PMSI = pmsiFrom(x)
 		case *bgp.PathAttributeCommunities:
 			for _, c := range x.Value {
-				if c == uint32(bgp.COMMUNITY_LLGR_STALE) {
+				switch c {
+				case uint32(bgp.COMMUNITY_LLGR_STALE):
 					a.Stale = true
+				case uint32(bgp.COMMUNITY_NO_LLGR):
+					a.NoStale = true
 				}
 			}
 		default:

@@ -33,6 +33,22 @@ func Length(h []byte) (n int, ok bool) {
 // Type returns the type of a message, of which HeaderLen bytes are there.
 func Type(msg []byte) byte { return msg[18] }
 
+// IdentifierEnd is how much of an OPEN message Identifier needs, bytes.
+const IdentifierEnd = HeaderLen + 9
+
+// Identifier returns the BGP identifier of the OPEN message that begins with head,
+// IdentifierEnd bytes or more: version 1, AS 2, hold time 2, identifier 4 (RFC 4271
+// section 4.2). ok is false for anything else.
+func Identifier(head []byte) (id uint32, ok bool) {
+	if len(head) < IdentifierEnd || Type(head) != Open {
+		return 0, false
+	}
+	if n, ok := Length(head); !ok || n < IdentifierEnd {
+		return 0, false
+	}
+	return binary.BigEndian.Uint32(head[HeaderLen+5:]), true
+}
+
 // AppendKeepalive appends a KEEPALIVE message to out.
 func AppendKeepalive(out []byte) []byte {
 	return appendHeader(out, Keepalive, HeaderLen)

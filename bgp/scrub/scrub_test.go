@@ -254,6 +254,24 @@ func TestCleanAllocatesNothing(t *testing.T) {
 
 // FuzzIn: whatever comes, the result is a message of its own length, and doing it
 // twice changes nothing more.
+func TestIdentifier(t *testing.T) {
+	open := message(1, x("04 fde8 00b4 0aff0001 00"))
+	if id, ok := scrub.Identifier(open[:scrub.IdentifierEnd]); !ok || id != 0x0aff0001 {
+		t.Errorf("%#x, %v", id, ok)
+	}
+	noMarker := bytes.Clone(open)
+	noMarker[3] = 0
+	short := bytes.Clone(open)
+	short[17] = scrub.IdentifierEnd - 1
+	for name, head := range map[string][]byte{
+		"cut": open[:scrub.IdentifierEnd-1], "update": message(2, make([]byte, 20)), "no marker": noMarker, "too short to be an OPEN": short, "nothing": nil,
+	} {
+		if id, ok := scrub.Identifier(head); ok {
+			t.Errorf("%s: %#x", name, id)
+		}
+	}
+}
+
 func FuzzIn(f *testing.F) {
 	for _, s := range []string{ad, mac, macip, macip6, imet, seg, pfx, pfx6, smet} {
 		f.Add(update(origin, aspath, attr(0x80, 14, reach+s), attr(0xc0, 16, rt+mob))[19:])
