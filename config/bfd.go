@@ -26,7 +26,8 @@ type BFD struct {
 	// How long a session that failed must be up again before flows take the path
 	// again, 0s to 1h. Default 1s.
 	HoldUp *Duration `yaml:"hold-up"`
-	// The neighbours. Default: those of `bgp`.
+	// The neighbours. Default: those of `bgp`, unnumbered ones at the one
+	// host route that is their peer's alone.
 	Neighbors []BFDNeighbor `yaml:"neighbors"`
 }
 
@@ -121,7 +122,12 @@ func (n *Node) bfdDefaults() {
 		set(&b.Transport, n.BGP.Transport)
 		if len(b.Neighbors) == 0 {
 			for i := range n.BGP.Neighbors {
-				b.Neighbors = append(b.Neighbors, BFDNeighbor{Address: n.BGP.Neighbors[i].Address})
+				x := &n.BGP.Neighbors[i]
+				y := BFDNeighbor{Address: x.Address}
+				if x.Peer != "" {
+					y = BFDNeighbor{Name: x.Name, Address: n.peerAddress(x.Peer)}
+				}
+				b.Neighbors = append(b.Neighbors, y)
 			}
 		}
 	}
@@ -132,12 +138,8 @@ func (n *Node) bfdDefaults() {
 	setPtr(&b.HoldUp, bfdHoldUp)
 	for i := range b.Neighbors {
 		x := &b.Neighbors[i]
-		if n.BGP != nil {
-			for j := range n.BGP.Neighbors {
-				if y := &n.BGP.Neighbors[j]; y.Address == x.Address {
-					set(&x.Name, y.Name)
-				}
-			}
+		if y := n.Watched(x); y != nil {
+			set(&x.Name, y.Name)
 		}
 		set(&x.Name, n.neighborName(x.Address))
 		hops := 2
@@ -154,6 +156,48 @@ func (n *Node) bfdDefaults() {
 			set(&x.Authentication, BFDMeticulousSHA1)
 		}
 	}
+}
+
+// peerAddress returns the one host route of a peer's that no other peer has, of the
+// family of the node's address; the zero Addr when there is none, or several: then
+// one of them is that of a node behind the peer.
+func (n *Node) peerAddress(peer string) (a netip.Addr) {
+	for i := range n.Peers {
+		if n.Peers[i].Name != peer {
+			continue
+		}
+		for _, pfx := range n.Peers[i].AllowedIPs {
+			if !pfx.IsSingleIP() || pfx.Addr().Is4() != n.Self.Address.Is4() {
+				continue
+			}
+			if name, own := n.HostPeer(pfx.Addr()); !own || name != peer {
+				continue
+			}
+			if a.IsValid() {
+				return netip.Addr{}
+			}
+			a = pfx.Addr()
+		}
+	}
+	return a
+}
+
+// Watched returns the neighbour of `bgp` that x watches: that with the address, or
+// the unnumbered one whose peer alone has the address, unless x has another name or is
+// over several hops: then it watches somebody behind that peer. nil when there is none.
+func (n *Node) Watched(x *BFDNeighbor) *Neighbor {
+	if n.BGP == nil {
+		return nil
+	}
+	peer, own := n.HostPeer(x.Address)
+	for i := range n.BGP.Neighbors {
+		y := &n.BGP.Neighbors[i]
+		if y.Peer == "" && y.Address == x.Address ||
+			y.Peer != "" && own && y.Peer == peer && x.Hops <= 1 && (x.Name == "" || x.Name == y.Name) {
+			return y
+		}
+	}
+	return nil
 }
 
 // HostPeer returns the name of the peer that alone has a as a host route: a is its

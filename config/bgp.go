@@ -37,10 +37,16 @@ type BGP struct {
 // Neighbor is a BGP session.
 type Neighbor struct {
 	// The neighbour's name, unique: 1 to 32 of a-z, 0-9 and hyphen. Default:
-	// the peer whose host route the address is, or the address with hyphens.
+	// the peer that is named or whose host route the address is, or the address
+	// with hyphens.
 	Name string `yaml:"name"`
-	// Its address. Required.
+	// Its address. Required, unless there is a peer.
 	Address netip.Addr `yaml:"address"`
+	// The WireGuard peer that it is, in place of an address: unnumbered, between
+	// link-local addresses that follow from the two public keys, inside that
+	// peer's WireGuard session alone. The first such neighbour, and none any
+	// more, take a restart.
+	Peer string `yaml:"peer"`
 	// Its autonomous system. Default the node's own.
 	ASN uint32 `yaml:"asn"`
 	// Waits for the neighbour to connect. Default false.
@@ -166,6 +172,7 @@ func (n *Node) bgpDefaults() {
 	setPtr(&g.RestartTime, bgpRestart)
 	for i := range g.Neighbors {
 		x := &g.Neighbors[i]
+		set(&x.Name, x.Peer)
 		set(&x.Name, n.neighborName(x.Address))
 		set(&x.ASN, g.ASN)
 		set(&x.Passive, Off)

@@ -4,7 +4,6 @@ import (
 	"encoding"
 	"errors"
 	"fmt"
-	"net"
 	"net/netip"
 	"os"
 	"reflect"
@@ -225,13 +224,9 @@ func (d *decoder) special(path string, n ast.Node, v reflect.Value) bool {
 			return nil
 		}
 	case *table.MAC:
-		set = func(s string) error {
-			hw, err := net.ParseMAC(s)
-			if err != nil || len(hw) != 6 {
-				return fmt.Errorf("%q is not a MAC address: want six octets, as \"02:00:00:00:00:01\"", s)
-			}
-			*p = table.MACFrom(hw)
-			return nil
+		set = func(s string) (err error) {
+			*p, err = table.ParseMAC(s)
+			return err
 		}
 	case *netip.Addr:
 		set = func(s string) (err error) {

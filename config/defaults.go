@@ -53,6 +53,10 @@ func Defaults(n *Node) {
 		}
 		if b.Gateway != nil {
 			set(&b.Gateway.MAC, l3.DefaultMAC(b.VNI))
+			if r := b.Gateway.DHCPRelay; r != nil {
+				set(&r.CircuitID, CircuitPort)
+				set(&r.RemoteID, RemoteNode)
+			}
 		}
 		if b.Storm == nil {
 			b.Storm = new(n.StormDefaults)
@@ -64,6 +68,7 @@ func Defaults(n *Node) {
 			setPtr(&m.ReplayWindow, defaultReplayWindow)
 		}
 	}
+	n.segmentDefaults()
 	n.bgpDefaults()
 	n.bfdDefaults()
 	routed := map[string]bool{}
@@ -72,8 +77,12 @@ func Defaults(n *Node) {
 	}
 	for i := range n.VRFs {
 		// A VRF that only the spine role of a node knows is not a leaf's.
-		if v := &n.VRFs[i]; routed[v.Name] || v.L3VNI != 0 || len(v.Routes) > 0 {
+		v := &n.VRFs[i]
+		if routed[v.Name] || v.L3VNI != 0 || len(v.Routes) > 0 || len(v.Loopbacks) > 0 {
 			defaultVRF(v, n.Self.Address)
+		}
+		if v.External != nil {
+			v.External.defaults(n)
 		}
 	}
 }

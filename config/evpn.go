@@ -100,7 +100,13 @@ func (g *BGP) Shared() any {
 	if g == nil {
 		return nil
 	}
-	return [...]any{g.ASN, g.RouterID, g.Transport, g.Port}
+	return [...]any{g.ASN, g.RouterID, g.Transport, g.Port, g.Unnumbered()}
+}
+
+// Unnumbered reports whether a neighbour is a peer and not an address, so that the
+// node has a link-local address. A nil g has none.
+func (g *BGP) Unnumbered() bool {
+	return g != nil && slices.ContainsFunc(g.Neighbors, func(x Neighbor) bool { return x.Peer != "" })
 }
 
 // Client reports whether routes are reflected to and from x.

@@ -2,6 +2,7 @@ package config_test
 
 import (
 	"errors"
+	"fmt"
 	"os"
 	"slices"
 	"strings"
@@ -59,6 +60,7 @@ func parseFaults(t *testing.T, s string) config.Faults {
 // TestFaults has one case per fault; each must give exactly this fault.
 func TestFaults(t *testing.T) {
 	const leaf, spine, plain, routing, reflector = "leaf.yaml", "spine.yaml", "plain-xpn.yaml", "routing.yaml", "reflector.yaml"
+	const contract, segments, dhcp, external = "contract.yaml", "segments.yaml", "dhcp.yaml", "external.yaml"
 	const h1 = "- name: h1\n  kind: afpacket\n  device: eth1\n"
 	for _, tt := range []struct {
 		name  string
@@ -231,6 +233,37 @@ func TestFaults(t *testing.T) {
 			"bridge-domains[0].suppress-unknown: without suppress it says nothing", "bridge-domains[0].binding-limit: without suppress it says nothing",
 			"bridge-domains[0].port-binding-limit: without suppress it says nothing"}},
 		{"suppress without bgp", routing, []edit{{"- vni: 10101\n", "- vni: 10101\n  suppress: true\n"}}, []string{"bridge-domains[0].suppress: without EVPN nobody says which hosts others have"}},
+		// ethernet-segments
+		{"segment without name", segments, []edit{{"name: server1, ", ""}}, []string{"ethernet-segments[0].name: no name"}},
+		{"segment name twice", segments, []edit{{"name: server2", "name: server1"}}, []string{"ethernet-segments[1].name: server1 is taken by ethernet-segments[0]"}},
+		{"segment without port", segments, []edit{{"port: h1, esi", "esi"}}, []string{"ethernet-segments[0].port: no port"}},
+		{"segment at no port", segments, []edit{{"port: h1, esi", "port: h9, esi"}}, []string{`ethernet-segments[0].port: there is no port "h9"`}},
+		{"two segments at a port", segments, []edit{{"port: h2, system", "port: h1, system"}}, []string{"ethernet-segments[1].port: h1 is taken by ethernet-segments[0]"}},
+		{"no identifier", segments, []edit{{", lacp-key: 5", ""}}, []string{"ethernet-segments[1].esi: no identifier"}},
+		{"two identifiers", segments, []edit{{"lacp-key: 5", "lacp-key: 5, discriminator: 6"}}, []string{"ethernet-segments[1].esi: the identifier is said in 2 ways"}},
+		{"identifier twice", segments, []edit{{"lacp-key: 5", "discriminator: 3"}}, []string{"ethernet-segments[2].esi: 03:02:00:00:00:00:aa:00:00:03 is taken by ethernet-segments[1]"}},
+		{"reserved identifier", segments, []edit{{"00:11:22:33:44:55:66:77:88:99", "00:00:00:00:00:00:00:00:00:00"}}, []string{`ethernet-segments[0].esi: evpn: Ethernet segment identifier "00:00:00:00:00:00:00:00:00:00" is reserved`}},
+		{"short identifier", segments, []edit{{"00:11:22:33:44:55:66:77:88:99", "00:11"}}, []string{`ethernet-segments[0].esi: evpn: Ethernet segment identifier "00:11": want ten octets in hex`}},
+		{"identifier given and derived", segments, []edit{{"port: h1, esi", `port: h1, system-mac: "02:00:00:00:00:aa", esi`}}, []string{"ethernet-segments[0].system-mac: the identifier is given, not derived"}},
+		{"derived from no MAC", segments, []edit{{`system-mac: "02:00:00:00:00:aa", lacp`, "lacp"}}, []string{"ethernet-segments[1].system-mac: no MAC to derive the identifier from"}},
+		{"derived from a group address", segments, []edit{{`system-mac: "02:00:00:00:00:aa", lacp`, `system-mac: "03:00:00:00:00:aa", lacp`}}, []string{"ethernet-segments[1].system-mac: no MAC to derive the identifier from"}},
+		{"discriminator too great", segments, []edit{{"discriminator: 3", "discriminator: 16777216"}}, []string{"ethernet-segments[2].discriminator: 16777216 is out of range"}},
+		{"unknown mode", segments, []edit{{"single-active", "active"}}, []string{`ethernet-segments[2].mode: "active" is not a mode of a segment: want all-active, single-active`}},
+		{"unknown election", segments, []edit{{"algorithm: hrw", "algorithm: dice"}}, []string{`ethernet-segments[1].df.algorithm: "dice" is not a DF algorithm: want modulo, hrw, preference`}},
+		{"preference without preference", segments, []edit{{"algorithm: hrw", "algorithm: hrw, preference: 7"}}, []string{"ethernet-segments[1].df.preference: hrw does not go by preference"}},
+		{"non-revertive without preference", segments, []edit{{"algorithm: hrw", "non-revertive: true"}}, []string{"ethernet-segments[1].df.non-revertive: modulo is revertive"}},
+		{"segments without bgp", segments, []edit{
+			{"bgp: {asn: 65000, neighbors: [{address: 10.255.1.1}]}\n", ""},
+			{"evpn: {vteps: [10.255.0.2]}, ", ""}, {"evpn: {vteps: [10.255.0.2]}, ", ""},
+		}, []string{"ethernet-segments: without BGP no other leaf hears of a segment"}},
+		{"two circuits of a segment", segments, []edit{{"{port: h2, vlan: 7}", "{port: h2, vlan: 7}, {port: h2, vlan: 9}"}}, []string{"bridge-domains[0].attach[2]: port h2 leads to an Ethernet segment, which has one circuit in a bridge domain"}},
+		{"gateway beside a segment", segments, []edit{
+			{"vni: 10102, ", "vni: 10102, vrf: red, gateway: {addresses: [10.1.2.1/24]}, "}, {"bridge-domains:", "vrfs: [{name: red}]\nbridge-domains:"},
+		}, []string{"bridge-domains[1].gateway: a gateway in a bridge domain with an Ethernet segment is not supported"}},
+		{"static MAC behind a segment", segments, []edit{{"vni: 10102, ", "vni: 10102, static-macs: [{mac: \"02:00:00:00:00:01\", port: h2, vlan: 8}], "}}, []string{"bridge-domains[1].static-macs[0]: a static MAC behind an Ethernet segment, which may be at another leaf, is not supported"}},
+		{"suppress beside a segment", segments, []edit{{"vni: 10102, ", "vni: 10102, suppress: true, "}}, []string{"bridge-domains[1].suppress: suppress in a bridge domain with an Ethernet segment is not supported"}},
+		{"static VTEPs beside a segment", segments, []edit{{"vni: 10102, ", "vni: 10102, vteps: [10.255.0.2], "}}, []string{"bridge-domains[1].vteps: a bridge domain with an Ethernet segment finds its VTEPs by EVPN alone"}},
+		{"segments of a spine", reflector, []edit{{"bgp:\n", "ethernet-segments: [{name: a, port: h1, system-mac: \"02:00:00:00:00:aa\", discriminator: 3}]\nbgp:\n"}}, []string{"ethernet-segments: only a leaf has segments"}},
 		{"announced without bgp", reflector, []edit{{"bgp:\n  asn: 65000\n  neighbors:\n  - {address: 10.255.0.1}\n  - {address: 10.255.0.2}\n", ""}}, []string{"vrfs[0].announced: without BGP nothing is announced"}},
 		{"channel without vtep", leaf, []edit{{"storm-defaults", "# x\nstorm-defaults"}, {"    peers:\n    - vtep: 10.255.0.2", "    peers:\n    - {sci: \"0b00000000000001\", sas: [{an: 0, key-file: /k}]}\n    - vtep: 10.255.0.2"}}, []string{"bridge-domains[0].macsec.peers[0].vtep: no VTEP"}},
 		// VRFs
@@ -281,6 +314,80 @@ func TestFaults(t *testing.T) {
 		{"a leaf without an l3vni", routing, []edit{{"  l3vni: 50001\n", ""}}, []string{
 			"vrfs[0].routes[0].next-hops[0].vtep: VRF red has no L3VNI to send by", "vrfs[0].routes[1].next-hops[0].vtep: VRF red has no L3VNI to send by", "vrfs[0].routes[1].next-hops[1].vtep: VRF red has no L3VNI to send by",
 		}},
+		// contracts
+		{"contract without a name", contract, []edit{{"- name: red-shared\n  from: red", "- from: red"}}, []string{"contracts[0].name: no name"}},
+		{"contract name twice", contract, []edit{{"name: blue-shared", "name: red-shared"}}, []string{"contracts[1].name: red-shared is taken by contracts[0]"}},
+		{"contract from no VRF", contract, []edit{{"  from: red\n", ""}}, []string{"contracts[0].from: no VRF"}},
+		{"contract from an unknown VRF", contract, []edit{{"  from: red\n", "  from: rde\n"}}, []string{`contracts[0].from: there is no VRF "rde"`}},
+		{"contract to an unknown VRF", contract, []edit{{"from: blue, to: shared", "from: blue, to: sharde"}}, []string{`contracts[1].to: there is no VRF "sharde"`}},
+		{"contract with a VRF of nobody", contract, []edit{{"- name: shared\n", "- name: shared\n- name: idle\n"}, {"from: blue, to: shared", "from: idle, to: shared"}}, []string{"contracts[1].from: VRF idle routes nothing on this leaf"}},
+		{"contract of a VRF that checks no source", contract, []edit{{"- name: shared\n", "- name: shared\n  urpf: off\n"}}, []string{
+			"contracts[0].to: a contract goes by source addresses, which VRF shared does not check",
+			"contracts[1].to: a contract goes by source addresses, which VRF shared does not check",
+		}},
+		{"contract with too many prefixes", contract, []edit{{"prefixes: [10.9.0.0/28]", "prefixes: [" + leakedHosts(65) + "]"}}, []string{"contracts[1].prefixes: 65 prefixes, and each packet is held against them: at most 64"}},
+		{"contract of one VRF", contract, []edit{{"from: blue, to: shared", "from: shared, to: shared"}}, []string{"contracts[1].to: VRF shared is both sides"}},
+		{"contract without prefixes", contract, []edit{{"prefixes: [10.9.0.0/28]", "prefixes: []"}}, []string{"contracts[1].prefixes: no prefix"}},
+		{"contract without a way back", contract, []edit{{", return: [172.16.2.0/24]", ""}}, []string{"contracts[1].return: no prefix"}},
+		{"contract without a way back for IPv6", contract, []edit{{"172.16.1.0/24, \"fd00:1::/64\"]", "172.16.1.0/24]"}}, []string{"contracts[0].return: no IPv6 prefix, and prefixes has some"}},
+		{"contract to nothing of IPv4", contract, []edit{{"[10.9.0.0/24, \"fd00:9::/64\"]", "[\"fd00:9::/64\"]"}}, []string{"contracts[0].prefixes: no IPv4 prefix, and return has some"}},
+		{"contract with host bits", contract, []edit{{"10.9.0.0/28", "10.9.0.1/28"}}, []string{"contracts[1].prefixes[0]: 10.9.0.1/28 has host bits"}},
+		{"contract for multicast", contract, []edit{{"prefixes: [10.9.0.0/28]", "prefixes: [10.9.0.0/28, 239.0.0.0/8]"}}, []string{"contracts[1].prefixes[1]: 239.0.0.0/8 is not routed"}},
+		{"contract prefix twice", contract, []edit{{"prefixes: [10.9.0.0/28]", "prefixes: [10.9.0.0/28, 10.9.0.8/29]"}}, []string{"contracts[1].prefixes[1]: 10.9.0.8/29 overlaps 10.9.0.0/28"}},
+		{"contract with one prefix at both sides", contract, []edit{{"return: [172.16.2.0/24]", "return: [172.16.2.0/24, 10.9.0.0/29]"}}, []string{
+			"contracts[1].prefixes[0]: 10.9.0.0/28 overlaps 10.9.0.0/29 of return",
+			"contracts[1].return[1]: 10.9.0.0/29 overlaps 10.9.0.0/24, which VRF shared has by bridge-domains[2].gateway",
+		}},
+		{"contract over a subnet", contract, []edit{{"prefixes: [10.9.0.0/28]", "prefixes: [10.1.0.0/16]"}}, []string{"contracts[1].prefixes[0]: 10.1.0.0/16 overlaps 10.1.1.0/24, which VRF blue has by bridge-domains[1].gateway"}},
+		{"contract inside a subnet on the way back", contract, []edit{{"return: [172.16.2.0/24]", "return: [10.8.0.128/25]"}}, []string{"contracts[1].return[0]: 10.8.0.128/25 overlaps 10.8.0.0/24, which VRF shared has by bridge-domains[2].gateway"}},
+		{"contract over a static route", contract, []edit{{"prefixes: [10.9.0.0/24,", "prefixes: [10.9.0.0/24, 10.66.1.0/24,"}}, []string{"contracts[0].prefixes[1]: 10.66.1.0/24 overlaps 10.66.0.0/16, which VRF red has by vrfs[0].routes[1]"}},
+		{"contract over a loopback", contract, []edit{{"- name: blue\n", "- name: blue\n  loopbacks: [10.9.0.3]\n"}}, []string{"contracts[1].prefixes[0]: 10.9.0.0/28 overlaps 10.9.0.3/32, which VRF blue has by vrfs[1].loopbacks[0]"}},
+		{"contract over another", contract, []edit{{"return: [172.16.2.0/24]", "return: [172.16.0.0/16]"}}, []string{"contracts[1].return[0]: 172.16.0.0/16 overlaps 172.16.1.0/24, which VRF shared has by contract red-shared"}},
+		{"contract for everything", contract, []edit{{"prefixes: [10.9.0.0/28]", "prefixes: [0.0.0.0/0]"}}, []string{
+			"contracts[1].prefixes[0]: 0.0.0.0/0 overlaps 172.16.2.0/24 of return",
+			"contracts[1].prefixes[0]: 0.0.0.0/0 overlaps 10.1.1.0/24, which VRF blue has by bridge-domains[1].gateway",
+		}},
+		{"contract advertised without bgp", contract, []edit{{"bgp: {asn: 65000, neighbors: [{address: 10.255.0.101}]}\n", ""}}, []string{"contracts[0].advertise: there is no BGP to announce it"}},
+		{"contract advertised without an l3vni", contract, []edit{{"  l3vni: 50001\n", ""}}, []string{"contracts[0].advertise: neither VRF has an L3VNI by which others could send"}},
+		{"contract on a spine", spine, []edit{{"vrfs:\n", "contracts:\n- {name: a, from: red, to: blue, prefixes: [10.9.0.0/24], return: [10.8.0.0/24]}\nvrfs:\n"}}, []string{"contracts: only a leaf routes for tenants"}},
+		{"relay without servers", dhcp, []edit{{"{servers: [10.9.0.53]}", "{servers: []}"}}, []string{"bridge-domains[1].gateway.dhcp-relay.servers: a relay without servers"}},
+		{"relay to multicast", dhcp, []edit{{"[10.9.0.53]", "[224.0.0.1]"}}, []string{"bridge-domains[1].gateway.dhcp-relay.servers[0]: 224.0.0.1 is not a unicast address", "bridge-domains[1].gateway.dhcp-relay.servers[0]: VRF red has no way to 224.0.0.1"}},
+		{"relay to itself", dhcp, []edit{{"[10.9.0.53]", "[10.1.2.1]"}}, []string{"bridge-domains[1].gateway.dhcp-relay.servers[0]: 10.1.2.1 is the gateway's own"}},
+		{"relay to a server twice", dhcp, []edit{{"[10.9.0.53]", "[10.9.0.53, 10.9.0.53]"}}, []string{"bridge-domains[1].gateway.dhcp-relay.servers[1]: 10.9.0.53 twice"}},
+		{"relay to too many", dhcp, []edit{{"[10.9.0.53]", "[10.9.0.1, 10.9.0.2, 10.9.0.3, 10.9.0.4, 10.9.0.5]"}}, []string{"bridge-domains[1].gateway.dhcp-relay.servers[4]: more than 4 IPv4 servers"}},
+		{"relay of a family that the gateway lacks", dhcp, []edit{{"[10.9.0.53]", "[\"fd00:9::53\"]"}}, []string{"bridge-domains[1].gateway.dhcp-relay.servers[0]: the gateway has no IPv6 address to name its subnet by"}},
+		{"relay without a way", dhcp, []edit{{"[10.9.0.53]", "[10.8.0.53]"}}, []string{"bridge-domains[1].gateway.dhcp-relay.servers[0]: VRF red has no way to 10.8.0.53"}},
+		{"relay into a blackhole", dhcp, []edit{{"[10.9.0.53]", "[10.66.0.53]"}}, []string{"bridge-domains[1].gateway.dhcp-relay.servers[0]: VRF red has no way to 10.66.0.53"}},
+		{"relay without a loopback", dhcp, []edit{{"[10.99.0.1, \"fd00:99::1\"]", "[10.99.0.1]"}}, []string{"bridge-domains[0].gateway.dhcp-relay.servers[1]: VRF red has no IPv6 loopback to which the server could reply"}},
+		{"relay of unknown form", dhcp, []edit{{"circuit-id: vni", "circuit-id: mac"}}, []string{"bridge-domains[0].gateway.dhcp-relay.circuit-id: \"mac\" is not a circuit id: want port, vni"}},
+		{"loopback in a subnet", dhcp, []edit{{"[10.99.0.1, ", "[10.1.2.9, "}}, []string{"vrfs[0].loopbacks[0]: 10.1.2.9 is in a subnet of bridge domain vni-10102"}},
+		{"loopback with a route", dhcp, []edit{{"10.66.0.0/16", "10.99.0.1/32"}}, []string{"vrfs[0].loopbacks[0]: routes[1] leads to it"}},
+		{"two loopbacks of a family", dhcp, []edit{{"[10.99.0.1, ", "[10.99.0.1, 10.99.0.2, "}}, []string{"vrfs[0].loopbacks[1]: loopbacks[0] is IPv4 too"}},
+		// routers outside the fabric
+		{"router outside", external, []edit{{"address: 10.9.0.2", "address: 10.9.1.2"}}, []string{"vrfs[0].external.neighbors[0].address: 10.9.1.2 is in no subnet of VRF red"}},
+		{"router is the gateway", external, []edit{{"address: 10.9.0.2", "address: 10.9.0.1"}}, []string{"vrfs[0].external.neighbors[0].address: 10.9.0.1 is the gateway's own address"}},
+		{"router without a circuit", external, []edit{{"  attach: [{port: ext}]\n", ""}}, []string{
+			"vrfs[0].external.neighbors[0].address: bridge domain red-ext has no circuit on this leaf",
+			"vrfs[0].external.neighbors[1].address: bridge domain red-ext has no circuit on this leaf",
+			"vrfs[0].external.neighbors[2].address: bridge domain red-ext has no circuit on this leaf",
+		}},
+		{"router without address", external, []edit{{"address: 10.9.0.2, ", ""}}, []string{"vrfs[0].external.neighbors[0].address: no address"}},
+		{"router twice", external, []edit{{"address: 10.9.0.3", "address: 10.9.0.2"}}, []string{"vrfs[0].external.neighbors[1].address: 10.9.0.2 is taken by external.neighbors[0]"}},
+		{"router of this AS", external, []edit{{"asn: 65101", "asn: 65000"}}, []string{"vrfs[0].external.neighbors[0].asn: 65000 is this side's"}},
+		{"router without AS", external, []edit{{"asn: 65101, ", ""}}, []string{"vrfs[0].external.neighbors[0].asn: 0 is no AS number"}},
+		{"nothing accepted", external, []edit{{", accept: [0.0.0.0/0]", ""}}, []string{"vrfs[0].external.neighbors[0].accept: no prefix: nothing would be taken"}},
+		{"accepted with host bits", external, []edit{{"10.64.0.0/10", "10.65.0.0/10"}}, []string{"vrfs[0].external.neighbors[1].accept[0]: 10.65.0.0/10 has host bits"}},
+		{"accepted of the other family", external, []edit{{`"::/0"`, "0.0.0.0/0"}}, []string{"vrfs[0].external.neighbors[2].accept[0]: 0.0.0.0/0 is of another family than fd00:9::2"}},
+		{"external max-routes", external, []edit{{"max-routes: 500", "max-routes: 1000001"}}, []string{"vrfs[0].external.neighbors[1].max-routes: 1000001 is out of range"}},
+		{"external hold-time", external, []edit{{"hold-time: 9s", "hold-time: 2s"}}, []string{"vrfs[0].external.neighbors[1].hold-time: 2s is out of range"}},
+		{"external without neighbours", external, []edit{{"  external:\n    neighbors:", "  external: {router-id: 10.0.0.1}\n  routes:"},
+			{`    - {address: 10.9.0.2, asn: 65101, accept: [0.0.0.0/0]}
+    - {address: 10.9.0.3, asn: 65102, accept: [10.64.0.0/10, 192.168.0.0/16], passive: true, max-routes: 500, hold-time: 9s}
+    - {address: "fd00:9::2", asn: 65101, accept: ["::/0"]}
+`, "  - {prefix: 10.66.0.0/16, blackhole: true}\n"}}, []string{"vrfs[0].external.neighbors: no neighbour"}},
+		{"external router-id", external, []edit{{"    neighbors:\n", "    router-id: 224.0.0.1\n    neighbors:\n"}}, []string{"vrfs[0].external.router-id: 224.0.0.1 is no router id"}},
+		{"loopback of the node", dhcp, []edit{{"[10.99.0.1, ", "[127.0.0.1, "}}, []string{"vrfs[0].loopbacks[0]: 127.0.0.1 is loopback or link-local"}},
+		{"loopbacks on a spine", spine, []edit{{"vteps: [10.255.0.1, 10.254.0.7]", "loopbacks: [10.99.0.1]\n  vteps: [10.255.0.1, 10.254.0.7]"}}, []string{"vrfs[1]: only a leaf routes for tenants"}},
 		{"vrf name twice", spine, []edit{{"name: blue", "name: red"}}, []string{"vrfs[1].name: red is taken by vrfs[0]"}},
 		{"vrf without vnis", spine, []edit{{"vnis: [10200]", "vnis: []"}}, []string{"vrfs[1].vnis: no VNI"}},
 		{"vrf without vteps", spine, []edit{{"  vteps: [10.255.0.1, 10.254.0.7]\n", ""}, {"vteps: [10.255.0.2, 10.254.0.7]", "vteps: [10.255.0.2]"}}, []string{"vrfs[1].vteps: no VTEP: nothing in this VRF would be forwarded"}},
@@ -295,4 +402,13 @@ func TestFaults(t *testing.T) {
 			}
 		})
 	}
+}
+
+// leakedHosts is n prefixes of one host each, as YAML has them.
+func leakedHosts(n int) string {
+	var b strings.Builder
+	for i := range n {
+		fmt.Fprintf(&b, "10.9.0.%d/32,", 4+i)
+	}
+	return strings.TrimSuffix(b.String(), ",")
 }

@@ -20,11 +20,16 @@ type Node struct {
 	Peers []Peer `yaml:"peers"`
 	// Tenant ports; leaf only.
 	Ports []Port `yaml:"ports"`
+	// Ethernet segments: hosts with links to several leaves; leaf only, needs `bgp`.
+	// Default: none.
+	EthernetSegments []EthernetSegment `yaml:"ethernet-segments"`
 	// Bridge domains, one per VNI; leaf only.
 	BridgeDomains []BridgeDomain `yaml:"bridge-domains"`
 	// Routing domains: which VNIs and which VTEPs belong together on a spine, how
 	// tenants are routed on a leaf.
 	VRFs []VRF `yaml:"vrfs"`
+	// What hosts of one VRF may reach in another; leaf only. Default: nothing.
+	Contracts []Contract `yaml:"contracts"`
 	// BUM limits of bridge domains that have no `storm` of their own. Default:
 	// unlimited.
 	StormDefaults Storm `yaml:"storm-defaults"`

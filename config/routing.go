@@ -32,8 +32,14 @@ type VRF struct {
 	// Check of source addresses: strict (the route back leads to where the packet
 	// came from), loose (there is one) or off. leaf only. Default strict.
 	URPF URPF `yaml:"urpf"`
+	// Addresses of this leaf alone in the VRF, one of a family: by which it speaks
+	// to DHCP servers, and answers ping. With `bgp` they are announced; otherwise
+	// other leaves need static routes to them. leaf only.
+	Loopbacks []netip.Addr `yaml:"loopbacks"`
 	// Static routes. leaf only.
 	Routes []StaticRoute `yaml:"routes"`
+	// BGP with routers outside the fabric. leaf only. Optional.
+	External *External `yaml:"external"`
 }
 
 // StaticRoute is a route of a VRF.
@@ -70,6 +76,9 @@ type Gateway struct {
 	// Sends IPv6 router advertisements: hosts find the gateway, and make
 	// addresses in /64 prefixes. Default false.
 	RouterAdvertisements bool `yaml:"router-advertisements"`
+	// Sends hosts' DHCP messages to servers elsewhere in the VRF, and nowhere else.
+	// Default: they are flooded in the bridge domain.
+	DHCPRelay *DHCPRelay `yaml:"dhcp-relay"`
 }
 
 // StaticNeighbour says which MAC a host of a bridge domain has.
@@ -113,15 +122,16 @@ func (v *URPF) UnmarshalText(b []byte) (err error) {
 // Equal reports whether v and o say the same.
 func (v *VRF) Equal(o *VRF) bool {
 	return v.Name == o.Name && slices.Equal(v.VNIs, o.VNIs) && slices.Equal(v.VTEPs, o.VTEPs) &&
-		v.L3VNI == o.L3VNI && v.RouterMAC == o.RouterMAC && v.URPF == o.URPF &&
+		v.L3VNI == o.L3VNI && v.RouterMAC == o.RouterMAC && v.URPF == o.URPF && slices.Equal(v.Loopbacks, o.Loopbacks) &&
 		slices.EqualFunc(v.Routes, o.Routes, func(a, b StaticRoute) bool {
 			return a.Prefix == b.Prefix && a.Blackhole == b.Blackhole && a.Advertise == b.Advertise && slices.Equal(a.NextHops, b.NextHops)
-		})
+		}) && v.External.equal(o.External)
 }
 
 func (g *Gateway) equal(o *Gateway) bool {
 	if g == nil || o == nil {
 		return g == o
 	}
-	return g.MAC == o.MAC && slices.Equal(g.Addresses, o.Addresses) && g.RouterAdvertisements == o.RouterAdvertisements
+	return g.MAC == o.MAC && slices.Equal(g.Addresses, o.Addresses) && g.RouterAdvertisements == o.RouterAdvertisements &&
+		g.DHCPRelay.equal(o.DHCPRelay)
 }

@@ -23,6 +23,7 @@ func full(t *testing.T) *config.BridgeDomain {
 	d := &n.BridgeDomains[0]
 	d.VRF = "red"
 	d.Gateway = &config.Gateway{MAC: 0x02005e000101, Addresses: []netip.Prefix{netip.MustParsePrefix("10.1.1.1/24")}, RouterAdvertisements: true}
+	d.Gateway.DHCPRelay = &config.DHCPRelay{Servers: []netip.Addr{netip.MustParseAddr("10.9.0.53")}, CircuitID: config.CircuitPort, RemoteID: config.RemoteNode}
 	d.StaticNeighbours = []config.StaticNeighbour{{Address: netip.MustParseAddr("10.1.1.7"), MAC: 0x020000000007}}
 	return d
 }

@@ -70,11 +70,17 @@ func (n *Node) check(out *Faults) {
 	for i := range n.Ports {
 		n.Ports[i].check(c.at("ports[%d]", i))
 	}
+	for i := range n.EthernetSegments {
+		n.EthernetSegments[i].check(c.at("ethernet-segments[%d]", i))
+	}
 	for i := range n.BridgeDomains {
 		n.BridgeDomains[i].check(c.at("bridge-domains[%d]", i))
 	}
 	for i := range n.VRFs {
 		n.VRFs[i].check(c.at("vrfs[%d]", i))
+	}
+	for i := range n.Contracts {
+		n.Contracts[i].check(c.at("contracts[%d]", i))
 	}
 	if n.BGP != nil {
 		n.BGP.check(c.at("bgp"))
@@ -166,6 +172,9 @@ func (p *Peer) check(c checker) {
 			at.fault("keep one", "%s twice", pfx)
 		}
 		seen[pfx] = true
+		if pfx.IsValid() && pfx.Addr().Is6() && pfx.Addr().IsLinkLocalUnicast() {
+			at.fault("remove it: for `bgp` a neighbor with `peer` is enough", "%s is link-local: such an address follows from the peer's key", pfx)
+		}
 	}
 	checkAddrs(c.at("vteps"), p.VTEPs)
 	for i, v := range p.VTEPs {

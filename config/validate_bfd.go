@@ -30,7 +30,11 @@ func (b *BFD) check(c checker) {
 
 // check looks at x, which has what it does not say from b.
 func (x *BFDNeighbor) check(c checker, b *BFD) {
-	checkVTEP(c.at("address"), x.Address)
+	if !x.Address.IsValid() && x.Name != "" {
+		c.at("address").fault("list the neighbours under bfd.neighbors, this one by name and with its own address: an unnumbered neighbour of `bgp` is watched there", "%s has no address: none follows from the allowed-ips of its peer", x.Name)
+	} else {
+		checkVTEP(c.at("address"), x.Address)
+	}
 	if x.Address.IsValid() {
 		checkName(c.at("name"), x.Name)
 	}

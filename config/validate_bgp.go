@@ -2,8 +2,10 @@ package config
 
 import (
 	"net/netip"
+	"slices"
 
 	"github.com/ztos/ztos/engine/table"
+	"github.com/ztos/ztos/l2/mtu"
 )
 
 func (g *BGP) check(c checker) {
@@ -26,9 +28,9 @@ func (g *BGP) check(c checker) {
 		}
 	}
 	if len(g.Neighbors) == 0 {
-		c.at("neighbors").fault("list the addresses of the spines, or of the leaves", "no neighbour: nothing would be learned")
+		c.at("neighbors").fault("list the spines, or the leaves, by peer or address", "no neighbour: nothing would be learned")
 	}
-	names, addrs := map[string]int{}, map[netip.Addr]int{}
+	names, addrs, peers := map[string]int{}, map[netip.Addr]int{}, map[string]int{}
 	for i := range g.Neighbors {
 		x, at := &g.Neighbors[i], c.at("neighbors[%d]", i)
 		x.check(at)
@@ -38,12 +40,20 @@ func (g *BGP) check(c checker) {
 		if x.Address.IsValid() {
 			unique(at.at("address"), addrs, x.Address, i, "bgp.neighbors")
 		}
+		if x.Peer != "" {
+			unique(at.at("peer"), peers, x.Peer, i, "bgp.neighbors")
+		}
 	}
 }
 
 func (x *Neighbor) check(c checker) {
-	checkVTEP(c.at("address"), x.Address)
-	if x.Address.IsValid() {
+	switch {
+	case x.Peer == "":
+		checkVTEP(c.at("address"), x.Address)
+	case x.Address.IsValid():
+		c.at("peer").fault("remove one of them", "the session goes to the peer's link-local address, or to %s", x.Address)
+	}
+	if x.Peer != "" || x.Address.IsValid() {
 		checkName(c.at("name"), x.Name)
 	}
 	if x.ASN == 1<<32-1 {
@@ -97,10 +107,13 @@ func (n *Node) crossBGP(c checker) {
 
 func (n *Node) crossNeighbor(c checker, x *Neighbor) {
 	const fix = "say host.mode: tun, or bgp.transport: underlay, or remove it: inside WireGuard the neighbour is proven"
-	if n.Self.Has(x.Address) {
+	if x.Address.IsValid() && n.Self.Has(x.Address) {
 		c.at("address").fault("give the address of another node", "%s is this node's own address", x.Address)
 	}
 	if n.BGP.Transport != BGPFabric {
+		if x.Peer != "" {
+			c.at("peer").fault("give the neighbour's address, or say bgp.transport: fabric", "an unnumbered session runs inside WireGuard, and transport is underlay")
+		}
 		return
 	}
 	if n.Host.Mode == HostNetstack {
@@ -111,6 +124,10 @@ func (n *Node) crossNeighbor(c checker, x *Neighbor) {
 			c.at("ttl-security").fault(fix, "host.mode netstack has no TTL security")
 		}
 	}
+	if x.Peer != "" {
+		n.crossUnnumbered(c, x)
+		return
+	}
 	if !x.Address.IsValid() || n.Self.Has(x.Address) {
 		return
 	}
@@ -120,6 +137,23 @@ func (n *Node) crossNeighbor(c checker, x *Neighbor) {
 		}
 	}
 	c.at("address").fault("add it to a peer's allowed-ips, or say bgp.transport: underlay", "no peer reaches %s", x.Address)
+}
+
+// crossUnnumbered wants a peer with a key, from which the addresses follow.
+func (n *Node) crossUnnumbered(c checker, x *Neighbor) {
+	i := slices.IndexFunc(n.Peers, func(p Peer) bool { return p.Name == x.Peer })
+	if i < 0 {
+		c.at("peer").fault("add it to `peers`, or name one that is there", "there is no peer %q", x.Peer)
+		return
+	}
+	if n.Peers[i].Carrier == CarrierPlain {
+		c.at("peer").fault("give the neighbour's address, or say carrier: wireguard at the peer", "peer %s is plain: it has no key, and no session that BGP could run inside", x.Peer)
+		return
+	}
+	const least = 1280 // RFC 8200 section 5
+	if inside := n.Underlay.MTU - mtu.IPv6 - mtu.UDP - mtu.WireGuard; n.Underlay.MTU != 0 && inside < least {
+		c.at("peer").fault("give the neighbour's IPv4 address, or a larger underlay.mtu", "%d bytes are left inside WireGuard, and IPv6 needs %d", inside, least)
+	}
 }
 
 // crossEVPN wants what could not be derived, and distinguishers that differ.

@@ -17,10 +17,12 @@ func (n *Node) cross(out *Faults) {
 	n.crossPorts(c)
 	n.crossDomains(c, reach)
 	n.crossVRFs(c, reach)
+	n.crossContracts(c)
 	n.crossBGP(c)
 	n.crossBFD(c)
 	n.crossAnnounced(c)
 	n.crossSuppress(c)
+	n.crossSegments(c)
 }
 
 // crossRoles refuses sections that no role of the node uses, and roles without

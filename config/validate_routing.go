@@ -19,6 +19,7 @@ func (v *VRF) check(c checker) {
 	if v.RouterMAC.IsMulticast() {
 		c.at("router-mac").fault("give a unicast MAC", "%s is a group address", v.RouterMAC)
 	}
+	v.checkLoopbacks(c)
 	seen := map[netip.Prefix]bool{}
 	for i := range v.Routes {
 		r, at := &v.Routes[i], c.at("routes[%d]", i)
@@ -28,6 +29,9 @@ func (v *VRF) check(c checker) {
 		}
 		seen[r.Prefix] = true
 		r.check(at)
+	}
+	if v.External != nil {
+		v.External.check(c.at("external"))
 	}
 }
 
@@ -103,6 +107,9 @@ func (b *BridgeDomain) checkGateway(c checker) {
 			}
 		}
 	}
+	if g.DHCPRelay != nil {
+		g.DHCPRelay.check(at.at("dhcp-relay"), g)
+	}
 	for _, s := range b.StaticMACs {
 		if s.MAC == g.MAC && g.MAC != 0 {
 			at.at("mac").fault("give each its own", "%s is one of static-macs", g.MAC)
@@ -170,6 +177,7 @@ func (n *Node) crossVRFs(c checker, reach *Reach) {
 		}
 	}
 	n.crossSubnets(c)
+	n.crossRelays(c)
 }
 
 // crossMembers checks what a spine reads of v.
@@ -204,8 +212,8 @@ func (n *Node) crossMembers(at checker, v *VRF, vnis map[table.VNI]string, reach
 // crossLeafVRF checks what a leaf reads of v, number i; l3 maps L3VNIs to VRFs.
 func (n *Node) crossLeafVRF(at checker, v *VRF, l3 map[table.VNI]int, i int) {
 	if !n.Self.Is(Leaf) && len(n.Self.Roles) > 0 {
-		if v.L3VNI != 0 || len(v.Routes) > 0 {
-			at.fault("remove l3vni and routes, or add leaf to node.roles", "only a leaf routes for tenants")
+		if v.L3VNI != 0 || len(v.Routes) > 0 || len(v.Loopbacks) > 0 || v.External != nil {
+			at.fault("remove l3vni, loopbacks, routes and external, or add leaf to node.roles", "only a leaf routes for tenants")
 		}
 		return
 	}
@@ -224,6 +232,8 @@ func (n *Node) crossLeafVRF(at checker, v *VRF, l3 map[table.VNI]int, i int) {
 			c.fault("remove attach, vrf, gateway and static-macs there", "bridge domain %s is not an L3VNI: it has more than VTEPs and keys", l3vni.Name)
 		}
 	}
+	n.crossLoopbacks(at, v)
+	n.crossExternal(at.at("external"), v)
 	for j := range v.Routes {
 		if r := at.at("routes[%d].advertise", j); v.Routes[j].Advertise && n.BGP == nil {
 			r.fault("add a `bgp` section, or remove it", "there is no BGP to announce it")

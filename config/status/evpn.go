@@ -12,13 +12,24 @@ type BGP struct {
 	Enabled  bool       `json:"enabled"`
 	AS       uint32     `json:"as"`
 	RouterID netip.Addr `json:"routerId"`
-	Peers    []BGPPeer  `json:"peers"` // in the configuration's order
+	Peers    []BGPPeer  `json:"peers"` // in the configuration's order, then those outside by VRF
+	// External is what VRFs have by routers outside the fabric, by name.
+	External []ExternalVRF `json:"external"`
+}
+
+// ExternalVRF is a VRF with routers outside the fabric.
+type ExternalVRF struct {
+	VRF    string       `json:"vrf"`
+	AS     uint32       `json:"as"`     // that they see
+	Routes int          `json:"routes"` // prefixes that lead to them
+	Faults []NamedCount `json:"faults"` // routes that were not taken, by reason
 }
 
 // BGPPeer is a BGP session.
 type BGPPeer struct {
-	Name       string          `json:"name"` // empty when the configuration gives none
-	Address    netip.Addr      `json:"address"`
+	Name       string          `json:"name"`    // of an unnumbered one that of the WireGuard peer, unless another is given
+	VRF        string          `json:"vrf"`     // of a router outside the fabric; empty: within
+	Address    netip.Addr      `json:"address"` // of an unnumbered one the link-local address that follows from its key
 	AS         uint32          `json:"as"`
 	Client     bool            `json:"client"`     // routes are reflected to and from it
 	State      string          `json:"state"`      // idle, connect, active, open-sent, open-confirm, established
@@ -41,6 +52,38 @@ type EVPN struct {
 	Paths    int           `json:"paths"`   // of peers, several for one route
 	Domains  []EVPNDomain  `json:"domains"` // by VNI
 	Refusals []EVPNRefusal `json:"refusals"`
+
+	Segments []Segment      `json:"segments"` // of this node, by name
+	Groups   []SegmentGroup `json:"groups"`   // of others, by VNI and identifier
+}
+
+// Segment is an Ethernet segment that the node is attached to.
+type Segment struct {
+	Name string       `json:"name"`
+	ESI  string       `json:"esi"`
+	Port string       `json:"port"`
+	Mode string       `json:"mode"` // all-active or single-active
+	Up   bool         `json:"up"`   // its port has a link
+	VNIs []SegmentVNI `json:"vnis"` // by VNI
+}
+
+// SegmentVNI is a segment in one bridge domain.
+type SegmentVNI struct {
+	VNI    table.VNI    `json:"vni"`
+	Self   bool         `json:"self"`   // this node is the designated forwarder
+	DF     netip.Addr   `json:"df"`     // the designated forwarder; zero before the election
+	Backup netip.Addr   `json:"backup"` // who follows it; zero when nobody
+	Peers  []netip.Addr `json:"peers"`  // the other leaves on the segment
+	Why    string       `json:"why"`    // it is that one, or there is none
+}
+
+// SegmentGroup is a segment behind which MACs of other nodes are.
+type SegmentGroup struct {
+	VNI    table.VNI    `json:"vni"`
+	ESI    string       `json:"esi"`
+	Local  bool         `json:"local"`  // this node is on it too, and sends there itself
+	VTEPs  []netip.Addr `json:"vteps"`  // share the flows; none: the MACs are unknown
+	Backup []netip.Addr `json:"backup"` // stand by
 }
 
 // EVPNDomain is a bridge domain with EVPN.

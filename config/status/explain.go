@@ -1,7 +1,6 @@
 package status
 
 import (
-	"encoding/json"
 	"net/netip"
 
 	"github.com/ztos/ztos/config"
@@ -17,8 +16,24 @@ type ExplainQuery struct {
 
 // Explanation says where it is, and why it is nowhere.
 type Explanation struct {
-	Places []Place `json:"places"` // by VNI
-	Why    string  `json:"why"`    // why there is no place; empty iff there is one
+	Places []Place  `json:"places"` // by VNI
+	Routed []Routed `json:"routed"` // of an address, by VRF
+	Why    string   `json:"why"`    // why it is nowhere: no place, and no route that leads to a host or a leaf; or empty
+}
+
+// Routed is how a VRF of this leaf sends packets to an address: by the route with the
+// longest prefix that holds it.
+type Routed struct {
+	Route Route  `json:"route"` // without its paths
+	Why   string `json:"why"`   // why packets do not arrive; empty as far as is known
+	Ways  []Way  `json:"ways"`  // one is taken for each flow
+}
+
+// Way is a path of a route, and through which keys it leads.
+type Way struct {
+	Path Path           `json:"path"`
+	Keys *ExplainedKeys `json:"keys"` // of the way to another leaf; nil for a host
+	Why  string         `json:"why"`  // why packets do not arrive this way
 }
 
 // Place is where a MAC is in a bridge domain.
@@ -27,15 +42,16 @@ type Place struct {
 	Name    string     `json:"name"` // of the bridge domain
 	MAC     table.MAC  `json:"mac"`
 	Address netip.Addr `json:"address"` // valid iff asked for
-	Kind    string     `json:"kind"`    // port, vtep, gateway, blackhole or unknown
+	Kind    string     `json:"kind"`    // port, vtep, segment, gateway, blackhole or unknown
 	Port    string     `json:"port"`    // iff Kind is port
 	VLAN    uint16     `json:"vlan"`    // of the port's circuit
-	VTEP    netip.Addr `json:"vtep"`    // iff Kind is vtep
+	VTEP    netip.Addr `json:"vtep"`    // iff Kind is vtep; of a segment one of those that share its flows, zero: it is here too
+	Segment string     `json:"segment"` // iff Kind is segment and a leaf has a link to it: the identifier
 	Source  string     `json:"source"`  // learned, static, evpn, or empty
 	Why     string     `json:"why"`     // why frames to it do not arrive; empty as far as is known
 	// Routes are what this node and others announce, the best first.
 	Routes []ExplainedRoute `json:"routes"`
-	Keys   *ExplainedKeys   `json:"keys"` // nil unless Kind is vtep
+	Keys   *ExplainedKeys   `json:"keys"` // of the way to VTEP; nil without
 }
 
 // ExplainedRoute is a route of type 2.
@@ -71,22 +87,4 @@ type KeyPeer struct {
 	PublicKey config.PublicKey `json:"publicKey"` // zero for a plain carrier
 	Endpoint  netip.AddrPort   `json:"endpoint"`
 	Usable    bool             `json:"usable"` // it has a session and is alive
-}
-
-// MarshalJSON writes the MAC as text.
-func (p Place) MarshalJSON() ([]byte, error) {
-	type plain Place
-	return json.Marshal(struct {
-		plain
-		MAC string `json:"mac"`
-	}{plain(p), macText(p.MAC)})
-}
-
-// MarshalJSON writes the MAC as text.
-func (r ExplainedRoute) MarshalJSON() ([]byte, error) {
-	type plain ExplainedRoute
-	return json.Marshal(struct {
-		plain
-		MAC string `json:"mac"`
-	}{plain(r), macText(r.MAC)})
 }

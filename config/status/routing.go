@@ -31,11 +31,14 @@ type Gateway struct {
 type Route struct {
 	VRF    string       `json:"vrf"`
 	Prefix netip.Prefix `json:"prefix"`
-	Origin string       `json:"origin"`        // gateway, static, neighbour or evpn
+	Origin string       `json:"origin"`        // gateway, static, neighbour, contract, external or evpn
 	Kind   string       `json:"kind"`          // local, connected, forward or blackhole
 	Best   bool         `json:"best"`          // it is in the FIB
 	VNI    table.VNI    `json:"vni,omitempty"` // of the bridge domain; local and connected only
 	Paths  []Path       `json:"paths,omitempty"`
+	// By which contract it is leaked, and the VRF that it is of; contract only.
+	Contract string `json:"contract,omitempty"`
+	From     string `json:"from,omitempty"`
 }
 
 // Path is a next hop: a host of a bridge domain, or another leaf.

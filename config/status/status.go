@@ -83,7 +83,8 @@ type MAC struct {
 	Port      string     `json:"port,omitempty"`
 	VLAN      uint16     `json:"vlan,omitempty"`
 	InnerVLAN uint16     `json:"innerVlan,omitempty"`
-	VTEP      netip.Addr `json:"vtep"` // zero when at a port
+	VTEP      netip.Addr `json:"vtep"`              // zero when at a port, or behind a segment
+	Segment   string     `json:"segment,omitempty"` // identifier of the segment of several leaves that it is behind
 	Static    bool       `json:"static"`
 	EVPN      bool       `json:"evpn"` // another node announces it
 	// Quarantined: a duplicate; what the newcomer sends is dropped. Without VTEP

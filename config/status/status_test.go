@@ -12,7 +12,9 @@ func TestJSON(t *testing.T) {
 		v    any
 		want string
 	}{
-		{status.MAC{VNI: 5, MAC: 0x020000000001, Port: "h1"}, `{"vni":5,"port":"h1","vtep":"","static":false,"evpn":false,"quarantined":false,"age":"0s","mac":"02:00:00:00:00:01"}`},
+		{status.MAC{VNI: 5, MAC: 0x020000000001, Port: "h1"}, `{"vni":5,"mac":"02:00:00:00:00:01","port":"h1","vtep":"","static":false,"evpn":false,"quarantined":false,"age":"0s"}`},
+		{status.VRF{Name: "red", RouterMAC: 0x02000000000a}, `{"name":"red","routerMac":"02:00:00:00:00:0a","urpf":"","gateways":null,"routes":0,"neighbours":0}`},
+		{status.Path{}.MAC, `""`},
 		{status.Port{Name: "h1"}.Circuits, `null`},
 		{status.LivenessDown, `"down"`},
 	} {
