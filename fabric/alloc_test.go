@@ -1,6 +1,7 @@
 package fabric_test
 
 import (
+	"encoding/binary"
 	"net/netip"
 	"testing"
 
@@ -35,6 +36,7 @@ func (p *pipe) Push(dst *underlay.Endpoint, _ int, data []byte, seg int) {
 }
 func (p *pipe) Flush() (int, int) { return len(p.bundles), 0 }
 func (p *pipe) Oversized() int    { return 0 }
+func (p *pipe) Paths() int        { return 4 }
 func (p *pipe) Truncated() uint64 { return 0 }
 func (p *pipe) Recv(b []underlay.Bundle) (int, error) {
 	n := copy(b, p.bundles)
@@ -143,14 +145,36 @@ func traffic() map[string][]injection {
 		}
 		return out
 	}
+	datagrams := func(size int) (out []injection) {
+		for range 30 {
+			f := udpTo(red, hostAddr(red, 1), hostAddr(red, 2), 64, size)
+			copy(f, mac(2))
+			out = append(out, injection{frame: f})
+		}
+		return out
+	}
+	many := manyFlows(32)
 	flood, o := tcp(1, 2, 1, pattern(100, 1))
 	copy(flood, []byte{255, 255, 255, 255, 255, 255})
 	return map[string][]injection{
-		"super-frames":   burst(8, 40*1460),
-		"full frames":    burst(30, 1460),
-		"small frames":   burst(30, 6),
-		"flooded frames": {{flood, o}, {flood, o}},
+		"super-frames":            burst(8, 40*1460),
+		"full frames":             burst(30, 1460),
+		"small frames":            burst(30, 6),
+		"many flows":              many,
+		"flooded frames":          {{flood, o}, {flood, o}},
+		"datagrams of 64 bytes":   datagrams(64),
+		"datagrams of 1400 bytes": datagrams(1400),
 	}
+}
+
+// manyFlows is a burst of frames, each of a TCP flow of its own.
+func manyFlows(n int) (out []injection) {
+	for i := range n {
+		f, o := tcp(1, 2, 1, pattern(1000, byte(i)))
+		binary.BigEndian.PutUint16(f[34:], uint16(20000+7*i))
+		out = append(out, injection{f, o})
+	}
+	return out
 }
 
 func TestNoAllocs(t *testing.T) {

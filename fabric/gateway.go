@@ -12,6 +12,7 @@ import (
 	"github.com/ztos/ztos/engine/wire"
 	"github.com/ztos/ztos/l2"
 	"github.com/ztos/ztos/l3"
+	"github.com/ztos/ztos/l3/dhcp"
 )
 
 // gatewayBurst is how many packets a Gateway takes at a time.
@@ -66,7 +67,8 @@ func NewGateway(env *Env, name string, drops *counter.Block, wg, plain underlay.
 		out:    newPortTx(env, name, drops),
 		tun:    newTunnelTx(env, name, drops, wg, plain),
 		// A packet and its answer, and the same for each that is held.
-		vec:  pkt.NewVector(2 * (gatewayBurst + held)),
+		// A DHCP message goes to several servers.
+		vec:  pkt.NewVector((1+dhcp.MaxServers)*gatewayBurst + 2*held),
 		bufs: make([][]byte, gatewayBurst+held),
 	}
 	g.tx = newLeafTx(env, name, drops, g.tun, gatewayBurst)
@@ -147,10 +149,12 @@ func (g *Gateway) work(c *punt, f *pkt.Frame) counter.Reason {
 	switch {
 	case !ok:
 		return counter.RouteGone
-	case c.cause == 0: // of a gateway or a proxy
+	case c.cause == 0 && !c.own: // of a gateway or a proxy
 		return g.irb.place(dom, f)
 	case dom.IRB == nil:
 		return counter.RouteGone
+	case c.own:
+		return g.sendOwn(dom, c.bytes)
 	}
 	switch c.cause {
 	case l3.NeighbourWords:
@@ -160,6 +164,10 @@ func (g *Gateway) work(c *punt, f *pkt.Frame) counter.Reason {
 		return g.forGateway(dom, f)
 	case l3.Unresolved:
 		return g.resolve(dom, c, f)
+	case l3.ForServers:
+		return g.fromClient(dom, dom.IRB.Relay, f)
+	case l3.ForSpeaker:
+		return g.toSpeaker(dom, f)
 	}
 	return g.fault(dom, c.cause, c.mtu, f)
 }
@@ -168,6 +176,11 @@ func (g *Gateway) work(c *punt, f *pkt.Frame) counter.Reason {
 func (g *Gateway) forGateway(dom *Domain, f *pkt.Frame) counter.Reason {
 	in := dom.IRB.Interface
 	word := l3.IsNeighbourWord(f)
+	if dst := destination(f); dom.IRB.VRF.Owns(dst) {
+		return g.forLeaf(dom, f)
+	} else if l3.IsDHCP(f) && in != nil && in.Owns(wire.AddrFrom(dst)) && dom.IRB.Relay.takes(f) {
+		return g.renewal(dom, f)
+	}
 	if in == nil {
 		// By the L3VNI, for the gateway of a bridge domain that the sender does
 		// not have.
@@ -196,7 +209,8 @@ func (g *Gateway) owner(dom *Domain, f *pkt.Frame) *l3.Interface {
 	if !ok || to.Kind != l3.Local {
 		return nil
 	}
-	if d, ok := g.snap.Domain(to.VNI); ok && d.routed() && d.IRB.VRF.ID == dom.IRB.VRF.ID {
+	// A leaked one is another VRF's; the router has held f against the contract.
+	if d, ok := g.snap.Domain(to.VNI); ok && d.routed() && (d.IRB.VRF.ID == dom.IRB.VRF.ID || to.Leak != nil) {
 		return d.IRB.Interface
 	}
 	return nil
@@ -241,21 +255,34 @@ func (g *Gateway) resolve(dom *Domain, c *punt, f *pkt.Frame) counter.Reason {
 	if d.Action != l3.Punt || d.Cause != l3.Unresolved {
 		return g.irb.forward(dom, d, f, true) // resolved meanwhile
 	}
-	g.tell(l3.Event{Kind: l3.Wanted, VNI: d.VNI, Addr: d.Next})
 	if c.length > len(c.bytes) {
+		g.tell(l3.Event{Kind: l3.Wanted, VNI: d.VNI, Addr: d.Next})
 		return d.Reason // cut: it can't be sent later
 	}
+	h := g.await(d, c.vni)
+	if h == nil {
+		return d.Reason
+	}
+	h.own, h.ac, h.vtep, h.offload, h.length = false, c.ac, c.vtep, c.offload, c.length
+	h.bytes = h.buf[:copy(h.buf[:], c.bytes)]
+	return counter.None
+}
+
+// await lets control ask for the next hop of d, and returns a place for a packet of
+// vni to wait until it is known, nil when there is none.
+func (g *Gateway) await(d l3.Decision, vni table.VNI) *holding {
+	g.tell(l3.Event{Kind: l3.Wanted, VNI: d.VNI, Addr: d.Next})
 	free, same := -1, 0
 	for i := range g.hold {
 		switch h := &g.hold[i]; {
 		case h.until == 0:
 			free = i
-		case h.next == d.Next && h.vni == c.vni:
+		case h.next == d.Next && h.vni == vni:
 			same++
 		}
 	}
 	if same >= heldForEach || free < 0 && len(g.hold) == held {
-		return d.Reason
+		return nil
 	}
 	if free < 0 {
 		if g.hold == nil {
@@ -265,10 +292,8 @@ func (g *Gateway) resolve(dom *Domain, c *punt, f *pkt.Frame) counter.Reason {
 		free = len(g.hold) - 1
 	}
 	h := &g.hold[free]
-	h.vni, h.ac, h.vtep, h.offload, h.length = c.vni, c.ac, c.vtep, c.offload, c.length
-	h.bytes = h.buf[:copy(h.buf[:], c.bytes)]
-	h.next, h.until = d.Next, g.now+holdNs
-	return counter.None
+	h.vni, h.next, h.until = vni, d.Next, g.now+holdNs
+	return h
 }
 
 // retry sends the packets that are held and whose next hop is known by now, and
@@ -287,14 +312,16 @@ func (g *Gateway) retry() {
 		f := g.frame(&h.punt)
 		r := counter.RouteGone
 		if dom, ok := g.snap.Domain(h.vni); ok && dom.IRB != nil {
-			d := g.irb.router.Route(dom.IRB.VRF, dom.IRB.Interface, f)
+			d := g.decide(dom, h, f)
 			if d.Action == l3.Punt && d.Cause == l3.Unresolved {
 				if g.now < h.until {
 					continue
 				}
-				g.fault(dom, l3.Unresolved, 0, f)
+				if !h.own {
+					g.fault(dom, l3.Unresolved, 0, f)
+				}
 			}
-			r = g.irb.forward(dom, d, f, true)
+			r = g.irb.forward(dom, d, f, !h.own)
 		}
 		if r != counter.None {
 			g.drop(r, f)
@@ -302,6 +329,14 @@ func (g *Gateway) retry() {
 		h.until = 0 // its bytes are f's until the burst is flushed: nobody else's before the next
 	}
 	g.hold = g.hold[:last]
+}
+
+// decide returns where the held packet f goes.
+func (g *Gateway) decide(dom *Domain, h *holding, f *pkt.Frame) l3.Decision {
+	if h.own {
+		return g.irb.router.Send(dom.IRB.VRF, f)
+	}
+	return g.irb.router.Route(dom.IRB.VRF, dom.IRB.Interface, f)
 }
 
 // reasonOf is what a packet that an error is sent for is counted under.

@@ -71,10 +71,13 @@ func (g *HostOut) packet(snap *Snapshot, p []byte) counter.Reason {
 	if !o.Parse(p) {
 		return counter.OuterNoRoute
 	}
+	dst := o.Dst.Netip()
+	if o.Src.IsLinkLocal() || o.Dst.IsLinkLocal() {
+		return g.onLink(snap, o.Src.Netip(), dst, p)
+	}
 	if !snap.isLocal(o.Src.Netip()) {
 		return counter.OuterSourceSpoofed
 	}
-	dst := o.Dst.Netip()
 	if snap.isLocal(dst) {
 		if !g.env.Host.Deliver(p) {
 			return counter.HostPuntFull
@@ -90,6 +93,22 @@ func (g *HostOut) packet(snap *Snapshot, p []byte) counter.Reason {
 	if peer.WireGuard == nil {
 		return counter.OuterNoRoute // a plain carrier takes VXLAN only
 	}
+	g.send(peer, flow, p)
+	return counter.None
+}
+
+// onLink sends a packet with a link-local address to the peer that has the other
+// one, by its session and no other.
+func (g *HostOut) onLink(snap *Snapshot, src, dst netip.Addr, p []byte) counter.Reason {
+	peer := snap.links[dst]
+	if peer == nil || src != snap.LinkLocal {
+		return counter.OuterLinkLocal
+	}
+	g.send(peer, hostFlow(dst), p)
+	return counter.None
+}
+
+func (g *HostOut) send(peer *Peer, flow uint32, p []byte) {
 	if g.tun.watched {
 		g.env.Tap.See(&trace.Record{
 			Stage: trace.HostOut, Worker: g.name, Nanos: g.tun.now, Len: len(p), Segs: 1, Data: p,
@@ -98,7 +117,6 @@ func (g *HostOut) packet(snap *Snapshot, p []byte) counter.Reason {
 	if slot := g.tun.slot(peer, flow, len(p)); slot != nil {
 		copy(slot, p)
 	}
-	return counter.None
 }
 
 // hostFlow keeps what the node sends to one destination on one path.

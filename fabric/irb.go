@@ -1,7 +1,10 @@
 package fabric
 
 import (
+	"net/netip"
+
 	"github.com/ztos/ztos/engine/counter"
+	"github.com/ztos/ztos/engine/gso"
 	"github.com/ztos/ztos/engine/pkt"
 	"github.com/ztos/ztos/engine/table"
 	"github.com/ztos/ztos/engine/trace"
@@ -17,6 +20,10 @@ type IRB struct {
 	VRF *l3.VRF
 	// Interface is the gateway of the bridge domain; nil iff the VNI is the L3VNI.
 	Interface *l3.Interface
+	// Relay is the DHCP relay of the gateway; nil without one.
+	Relay *DHCPRelay
+	// Speakers are the BGP speakers of the gateway by its addresses; nil without.
+	Speakers map[netip.Addr]*Speaker
 	// Punts limits what the slow path takes from this VNI for the gateway
 	// itself, Faults the ICMP errors that it sends.
 	Punts, Faults *l2.Bucket
@@ -63,6 +70,7 @@ type irbRoute struct {
 	out    *portTx
 	tx     *leafTx
 	locals []*l2.AC
+	split  gso.Splitter // of what speakers get
 
 	now     int64
 	watched bool
@@ -126,10 +134,15 @@ func (g *irbRoute) forward(dom *Domain, d l3.Decision, f *pkt.Frame, hop bool) c
 		return d.Reason
 	}
 	// The FIB may be newer or older than the snapshot. Whatever it says, nothing
-	// leaves the VRF that it came into.
+	// leaves the VRF that it came into but by a contract of the snapshot.
 	to, ok := g.snap.Domain(d.VNI)
-	if !ok || to.IRB == nil || to.IRB.VRF.ID != dom.IRB.VRF.ID {
+	if !ok || to.IRB == nil {
 		return counter.RouteGone
+	}
+	if to.IRB.VRF.ID != dom.IRB.VRF.ID {
+		if r := dom.IRB.VRF.Cross(to.IRB.VRF.ID, source(f), destination(f)); r != counter.None {
+			return r
+		}
 	}
 	var adj *Adjacency
 	var src table.MAC
@@ -189,7 +202,9 @@ func (g *irbRoute) place(dom *Domain, f *pkt.Frame) counter.Reason {
 		g.tx.add(dom, adj, f, false)
 		return counter.None
 	case l2.Flood:
-		g.locals = dom.BD.AppendFlood(g.locals[:0], nil)
+		var held l2.Held
+		g.locals, held = dom.BD.AppendFlood(g.locals[:0], nil, 0)
+		held.Count(g.drops, segments(f))
 		for _, out := range g.locals {
 			g.out.pushCopy(g.snap, entry(g.snap.acs, uint32(out.ID)), f)
 		}
@@ -208,7 +223,13 @@ func (g *irbRoute) punt(dom *Domain, c l3.Cause, r counter.Reason, f *pkt.Frame)
 	if c == l3.Expired || c == l3.NoRoute {
 		limit = dom.IRB.Faults
 	}
-	if g.env.Punts == nil || !limit.Take(1, g.now) || !g.env.Punts.push(c, 0, dom.BD.VNI, f) {
+	if g.env.Punts == nil || !limit.Take(1, g.now) {
+		return r
+	}
+	if c == l3.ForGateway && dom.IRB.speaker(f) != nil {
+		return g.puntSegments(dom, f, limit)
+	}
+	if !g.env.Punts.push(c, 0, dom.BD.VNI, f) {
 		return r
 	}
 	return counter.None

@@ -406,3 +406,88 @@ func TestTraced(t *testing.T) {
 		t.Errorf("%d packets were seen at the route stage, want 1", n)
 	}
 }
+
+// TestContract: two VRFs of a leaf, and what passes between them: what a contract
+// of the snapshot permits, whatever FIBs say, with the gateway of the VRF that a
+// packet came into as the one who speaks.
+func TestContract(t *testing.T) {
+	b := newBed(t, option{})
+	leaves := newRoutedBed(b, option{}, true)
+	b.introduce()
+	l := leaves[1]
+	from, to := hostAddr(red, 1), hostAddr(blue, 1)
+	one := func(a netip.Addr) []netip.Prefix { return []netip.Prefix{netip.PrefixFrom(a, a.BitLen())} }
+	leak := &l3.Leak{Contract: "c", To: 2, VRF: "two", Sources: one(from), Prefixes: one(to)}
+	// publish loads VRF one of red with these leaks.
+	publish := func(leaks ...*l3.Leak) {
+		for i, d := range l.parts.Domains {
+			if d.BD.VNI != red {
+				continue
+			}
+			v := *d.IRB.VRF
+			v.Leaks = leaks
+			c := *d
+			c.IRB = fabric.NewIRB(&v, d.IRB.Interface)
+			l.parts.Domains[i] = &c
+			for j, ac := range l.parts.ACs {
+				if ac.Domain == d {
+					l.parts.ACs[j] = &fabric.AC{AC: ac.AC, Port: ac.Port, Domain: &c}
+				}
+			}
+		}
+		l.node.publish()
+	}
+	route := func(r *l3.Route) {
+		l.routes.Delete(l3.OriginNeighbour, netip.PrefixFrom(to, 32)) // which the bed has here
+		l.routes.Set(l3.OriginContract, netip.PrefixFrom(to, 32), r)
+		l.commit()
+	}
+	host := &l3.Route{Kind: l3.Forward, Paths: []l3.Path{{Host: l.hosts.Host(blue, to)}}, Leak: leak}
+	send := func(src, dst netip.Addr, ttl uint8) {
+		b.inject("leaf1", red, udpTo(red, src, dst, ttl, 10), pkt.Offload{})
+	}
+	crossed := func(what string, want int) {
+		t.Helper()
+		if k := len(l.ports[blue].Sent()); k != want {
+			t.Errorf("%s: %d frames crossed, want %d", what, k, want)
+		}
+	}
+	route(host)
+	publish(leak)
+	send(from, to, 64)
+	f := b.onlySent(l.node, blue)
+	if table.MACFrom(f.Frame[6:]) != gatewayMAC(blue) || table.MACFrom(f.Frame) != table.MACFrom(mac(1)) || wire.IPv4(f.Frame[14:]).TTL() != 63 {
+		t.Errorf("crossed as %x", f.Frame)
+	}
+	other := hostAddr(red, 9)
+	send(other, to, 64)
+	b.expectDropN(l.node, counter.RouteNoContract, 1)
+	crossed("another source", 0)
+
+	// The error is the own gateway's, not one of the other VRF.
+	send(from, to, 1)
+	if e := b.onlySent(l.node, red); wire.IPv4(e.Frame[14:]).Src() != wire.AddrFrom(subnet(red)[0].Addr()).Uint32() {
+		t.Errorf("the error is %x", e.Frame)
+	}
+
+	// A FIB with an unresolved host: nobody is asked for who may not send.
+	route(&l3.Route{Kind: l3.Connected, VNI: blue, Leak: leak})
+	send(other, to, 64)
+	if ev := l.work(); len(ev) != 0 {
+		t.Errorf("control heard %+v", ev)
+	}
+	b.expectDropN(l.node, counter.RouteNoContract, 2)
+	send(from, to, 64)
+	if ev := l.work(); len(ev) != 1 || ev[0] != (l3.Event{Kind: l3.Wanted, VNI: blue, Addr: to}) {
+		t.Errorf("control heard %+v", ev)
+	}
+	crossed("before it is resolved", 0)
+
+	// Once the snapshot has no contract, a FIB that has it does not help.
+	route(host)
+	publish()
+	l.ports[blue].Sent()
+	send(from, to, 64)
+	b.expectDropN(l.node, counter.RouteGone, 1)
+	crossed("without a contract", 0)
+}

@@ -198,13 +198,20 @@ func (g *LeafIn) floodFrame(ac *AC, f *pkt.Frame) counter.Reason {
 	taken := l3.None
 	if dom.routed() {
 		if taken = dom.IRB.Interface.Inspect(f); taken == l3.Mine {
+			g.bridge.Unflood(dom.BD, ac.AC, f)
 			return g.irb.punt(dom, l3.ForGateway, counter.GatewayBusy, f)
+		}
+		if taken == l3.Relayed {
+			g.bridge.Unflood(dom.BD, ac.AC, f)
+			return g.irb.toServers(dom, f)
 		}
 		if taken == l3.Copy {
 			g.irb.punt(dom, l3.NeighbourWords, counter.GatewayBusy, f)
 		}
 	}
-	g.locals = dom.BD.AppendFlood(g.locals[:0], ac.AC)
+	var held l2.Held
+	g.locals, held = dom.BD.AppendFlood(g.locals[:0], ac.AC, 0)
+	held.Count(g.drops, segments(f))
 	for _, out := range g.locals {
 		g.out.pushCopy(g.snap, entry(g.snap.acs, uint32(out.ID)), f)
 	}

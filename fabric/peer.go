@@ -20,6 +20,10 @@ type Peer struct {
 	PlainAddr     netip.Addr
 	PlainEndpoint *underlay.Endpoint
 
+	// LinkLocal is the peer's link-local address, from which it alone may send and
+	// only to the node's; the zero Addr for a peer without.
+	LinkLocal netip.Addr
+
 	// Sources are the outer sources that a spine accepts from the peer.
 	Sources map[netip.Addr]struct{}
 

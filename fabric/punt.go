@@ -45,6 +45,7 @@ type punt struct {
 	vni     table.VNI // that the packet came into
 	ac      uint32    // table.ACID it came by; 0: from a VTEP
 	vtep    uint32    // table.VTEPID it came from; 0: by an attachment circuit
+	own     bool      // a packet of this leaf itself, to be sent by the routes of vni's VRF
 	offload pkt.Offload
 	length  int    // of the frame, bytes; more than len(bytes) when it was cut
 	bytes   []byte // of buf
@@ -74,7 +75,7 @@ func (p *Punts) push(c l3.Cause, mtu int, vni table.VNI, f *pkt.Frame) bool {
 	if cell == nil {
 		return false
 	}
-	cell.cause, cell.mtu, cell.vni = c, mtu, vni
+	cell.cause, cell.mtu, cell.vni, cell.own = c, mtu, vni, false
 	cell.ac, cell.vtep, cell.offload = f.InAC, f.VTEP, f.Offload
 	if f.VTEP != 0 {
 		cell.ac = 0
@@ -91,7 +92,14 @@ func (p *Punts) push(c l3.Cause, mtu int, vni table.VNI, f *pkt.Frame) bool {
 
 // Send queues a copy of b, a whole frame from the gateway of bridge domain vni, to
 // be sent there; false when the queue is full. Any goroutine.
-func (p *Punts) Send(vni table.VNI, b []byte) bool {
+func (p *Punts) Send(vni table.VNI, b []byte) bool { return p.send(vni, b, false) }
+
+// SendOwn queues a copy of b, a whole frame with an IP packet of this leaf itself and
+// any MACs, to be sent by the routes of the VRF that bridge domain vni is in; false
+// when the queue is full. Any goroutine.
+func (p *Punts) SendOwn(vni table.VNI, b []byte) bool { return p.send(vni, b, true) }
+
+func (p *Punts) send(vni table.VNI, b []byte, own bool) bool {
 	if len(b) > puntRoom {
 		return false
 	}
@@ -100,6 +108,7 @@ func (p *Punts) Send(vni table.VNI, b []byte) bool {
 		return false
 	}
 	cell.cause, cell.mtu, cell.vni, cell.ac, cell.vtep, cell.offload = 0, 0, vni, 0, 0, pkt.Offload{}
+	cell.own = own
 	cell.bytes = cell.buf[:copy(cell.buf[:], b)]
 	cell.length = len(b)
 	p.give(cell, at)

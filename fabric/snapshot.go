@@ -21,6 +21,9 @@ type Tables struct {
 	// Addr when it has none of that family. PlainLocal is its VTEP address on
 	// plain carriers.
 	Local4, Local6, PlainLocal netip.Addr
+	// LinkLocal is the node's link-local address, which only peers with one of
+	// their own reach; the zero Addr when there are none.
+	LinkLocal netip.Addr
 
 	Ports   []*Port
 	ACs     []*AC
@@ -45,6 +48,7 @@ type Snapshot struct {
 	domains *vniTable[*Domain]
 	vrfs    *vniTable[*VRF]
 	plain   map[netip.Addr]*Peer // plain carriers by underlay address
+	links   map[netip.Addr]*Peer // by link-local address
 }
 
 // Port is a tenant port.
@@ -110,6 +114,7 @@ func NewSnapshot(t Tables) *Snapshot {
 		Tables: t,
 		vrfs:   newVNITable(t.VRFs),
 		plain:  map[netip.Addr]*Peer{},
+		links:  map[netip.Addr]*Peer{},
 	}
 	for _, p := range t.Ports {
 		s.ports = place(s.ports, uint32(p.ID), p)
@@ -121,6 +126,8 @@ func NewSnapshot(t Tables) *Snapshot {
 		s.peers = place(s.peers, uint32(p.ID), p)
 		if p.WireGuard == nil {
 			s.plain[p.PlainAddr] = p
+		} else if p.LinkLocal.IsValid() {
+			s.links[p.LinkLocal] = p
 		}
 	}
 	s.domains = sizedVNITable[*Domain](len(t.Domains))

@@ -15,9 +15,6 @@ const (
 	arenaSize = 1 << 20 // send buffer of one worker
 )
 
-// sourcePortMask takes from a flow's hash the bits that choose its source port.
-const sourcePortMask = 0xff
-
 // tunnelTx builds underlay datagrams in the worker's arena. Datagrams of equal
 // length for one peer and source port lie back to back, so that one kernel call
 // sends them all; WireGuard seals a whole such group at once, when it is
@@ -32,6 +29,7 @@ type tunnelTx struct {
 
 	wg    underlay.Sender // sends from the WireGuard sockets
 	plain underlay.Sender // sends from the plain VXLAN sockets; nil without plain peers
+	paths [2]uint32       // source ports of wg, of plain
 	most  int             // longest outer packet inside WireGuard, bytes
 
 	now     int64  // of the burst in hand, ns
@@ -56,12 +54,32 @@ type group struct {
 }
 
 func newTunnelTx(env *Env, name string, drops *counter.Block, wg, plain underlay.Sender) *tunnelTx {
-	return &tunnelTx{
+	t := &tunnelTx{
 		env: env, drops: drops, name: name, wg: wg, plain: plain,
 		most:  env.UnderlayMTU - wireguard.Overhead - env.underlayHeaders(),
 		arena: make([]byte, arenaSize),
+		paths: [2]uint32{uint32(wg.Paths()), 1},
 	}
+	if plain != nil {
+		t.paths[1] = uint32(plain.Paths())
+	}
+	return t
 }
+
+// path returns the source port by which a flow goes to peer: always the same one,
+// as even among the ports as 8 bits of flow are.
+//
+// Hot path: no allocation, inlined.
+func (t *tunnelTx) path(peer *Peer, flow uint32) int {
+	n := t.paths[0]
+	if peer.WireGuard == nil {
+		n = t.paths[1]
+	}
+	return pathOf(flow, n)
+}
+
+// pathOf divides 8 bits of flow into 0 to paths-1.
+func pathOf(flow, paths uint32) int { return int(flow & 0xff * paths >> 8) }
 
 // slot reserves a datagram to peer for an outer packet of n bytes and returns
 // where the packet goes: n bytes, to be filled before the next call. flow
@@ -79,7 +97,7 @@ func (t *tunnelTx) slot(peer *Peer, flow uint32, n int) []byte {
 		t.drops.Drop(counter.UnderlayTxFailed, 1)
 		return nil
 	}
-	path := int(flow & sourcePortMask)
+	path := t.path(peer, flow)
 	g := &t.group
 	joins := g.n > 0 && g.peer == peer && g.path == path && g.last == g.slot && size <= g.slot &&
 		g.n < underlay.MaxSegments && t.used+size-g.start <= underlay.MaxGroup

@@ -248,6 +248,13 @@ func (g *UnderlayIn) notVXLAN(peer *Peer, b *underlay.Bundle, at int, d, p []byt
 		return counter.WGBadInner
 	}
 	dst := o.Dst.Netip()
+	if o.Src.IsLinkLocal() || o.Dst.IsLinkLocal() {
+		// BGP alone: a kernel would believe a neighbour's router advertisements.
+		if o.Proto != wire.ProtoTCP || !g.snap.linked(peer, o.Src.Netip(), dst) {
+			return counter.OuterLinkLocal
+		}
+		return g.host(p, id)
+	}
 	if g.snap.isLocal(dst) {
 		return g.host(p, id)
 	}
@@ -288,7 +295,7 @@ func (g *UnderlayIn) forward(route *Route, flow uint32, b *underlay.Bundle, at i
 		g.see(trace.OuterRoute, id, 0, p, counter.None)
 	}
 	r := &g.run
-	path := int(flow & sourcePortMask)
+	path := g.tun.path(next, flow)
 	joins := r.n > 0 && r.peer == next && r.path == path && r.end == at && r.last == r.slot && len(d) <= r.slot
 	if !joins {
 		g.endRun()
@@ -458,8 +465,10 @@ func (g *UnderlayIn) bridgeOut(f *pkt.Frame) counter.Reason {
 		if dom.routed() && dom.IRB.Interface.Inspect(f) == l3.Mine {
 			return g.irb.punt(dom, l3.ForGateway, counter.GatewayBusy, f)
 		}
-		g.locals = dom.BD.AppendFlood(g.locals[:0], nil)
-		if len(g.locals) == 0 {
+		var held l2.Held
+		g.locals, held = dom.BD.AppendFlood(g.locals[:0], nil, table.VTEPID(f.VTEP))
+		held.Count(g.drops, segments(f))
+		if len(g.locals) == 0 && held == (l2.Held{}) {
 			return counter.NoDestination
 		}
 		for _, out := range g.locals {

@@ -14,9 +14,9 @@ import (
 // each at a time, as fabric.Host asks.
 type Device struct{ dev *tun.Device }
 
-// Open makes the TUN device name with addrs, host routes, and routes to the
-// prefixes through it. It is gone when the Device is closed or the process ends.
-// mtu is in bytes of IP packet.
+// Open makes the TUN device name with addrs, which are single, but for a link-local
+// one, whose /64 is on the device, and routes to the prefixes through it. It is gone
+// when the Device is closed or the process ends. mtu is in bytes of IP packet.
 func Open(name string, addrs []netip.Addr, routes []netip.Prefix, mtu int) (*Device, error) {
 	dev, err := tun.Open(tun.Config{Name: name, MTU: mtu})
 	if err != nil {
@@ -38,7 +38,11 @@ func configure(name string, addrs []netip.Addr, routes []netip.Prefix, mtu int) 
 		return fmt.Errorf("MTU %d: %w", mtu, err)
 	}
 	for _, a := range addrs {
-		addr := &netlink.Addr{IPNet: ipNet(netip.PrefixFrom(a, a.BitLen()))}
+		bits := a.BitLen()
+		if a.IsLinkLocalUnicast() {
+			bits = 64 // with the route to all others of the device
+		}
+		addr := &netlink.Addr{IPNet: ipNet(netip.PrefixFrom(a, bits))}
 		if err := netlink.AddrReplace(link, addr); err != nil {
 			return fmt.Errorf("address %v: %w", a, err)
 		}
