@@ -61,6 +61,10 @@ func (n *Node) take(data []byte, name string, dryRun bool) (generation uint64, e
 	if faults := fixedFaults(n.cfg, cfg); len(faults) > 0 {
 		return 0, Refused{faults}
 	}
+	if faults := sharedKeys(cfg, keys); len(faults) > 0 {
+		n.breaking.Add(1)
+		return 0, Refused{inFile(faults, name)}
+	}
 	if dryRun {
 		return n.applied, nil
 	}
@@ -100,10 +104,14 @@ type plan struct {
 	domains map[table.VNI]*domainState
 	vrfs    map[string]*vrfState
 	routed  map[table.VNI]*l3.VRF // of bridge domains and L3VNIs; nil when only is not 0
-	grants  grants                // of the transmit SAs that are new
-	reach   *config.Reach
-	evpn    *evpn.Config // nil: as before, or without BGP
-	replay  []table.VNI  // VRFs that take all routes of EVPN anew, by L3VNI
+	// Speakers to routers outside the fabric, and what of them the snapshot has.
+	externals map[externalKey]externalPlan
+	speakers  map[table.VNI]map[netip.Addr]*fabric.Speaker
+
+	grants grants // of the transmit SAs that are new
+	reach  *config.Reach
+	evpn   *evpn.Config // nil: as before, or without BGP
+	replay []table.VNI  // VRFs that take all routes of EVPN anew, by L3VNI
 
 	undo   []func() // newest last
 	commit []func()
@@ -113,7 +121,12 @@ type plan struct {
 // applyLocked makes cfg the configuration in force, or undoes all it did and
 // returns Refused.
 func (n *Node) applyLocked(p *plan, cfg *config.Node, keys *keyring) error {
+	var snap *fabric.Snapshot
 	tables, err := n.prepare(p, cfg, keys)
+	if err == nil {
+		snap = fabric.NewSnapshot(tables)
+		err = n.prospect(p, cfg, snap)
+	}
 	if err != nil {
 		for i := len(p.undo) - 1; i >= 0; i-- {
 			p.undo[i]()
@@ -123,7 +136,7 @@ func (n *Node) applyLocked(p *plan, cfg *config.Node, keys *keyring) error {
 	for _, f := range p.commit {
 		f()
 	}
-	gen := n.tables.Publish(fabric.NewSnapshot(tables))
+	gen := n.tables.Publish(snap)
 	n.applied++
 	n.appliedAt = time.Now()
 	started := n.newPorts(p)
@@ -209,10 +222,14 @@ func (n *Node) prepare(p *plan, cfg *config.Node, keys *keyring) (t fabric.Table
 		VXLAN:      vxlan.Receiver{Port: cfg.Underlay.VXLANPort, TrustTunnel: true, ZeroChecksum6: cfg.Underlay.VXLANUDPChecksum == config.ChecksumZero},
 	}
 	t.Local4, t.Local6 = locals(cfg)
+	t.LinkLocal = n.linkLocal(cfg)
 	for _, st := range peers {
 		t.Peers = append(t.Peers, st.entry)
 	}
 	n.prepareVRFs(p, cfg)
+	if err = n.prepareExternals(p, cfg); err != nil {
+		return t, err
+	}
 	if err = n.prepareDomains(p, cfg, keys, &t); err != nil {
 		return t, err
 	}

@@ -180,12 +180,8 @@ func (b *bfdService) bind(cfg *config.Node, peers map[string]*peerState, isVTEP 
 		if name, ok := cfg.HostPeer(x.Address); ok && x.Hops == 1 {
 			l.peer = peers[name].wg
 		}
-		if cfg.BGP != nil {
-			for j := range cfg.BGP.Neighbors {
-				if y := &cfg.BGP.Neighbors[j]; y.Address == x.Address {
-					l.bgp = y.Name
-				}
-			}
+		if y := cfg.Watched(x); y != nil {
+			l.bgp = y.Name
 		}
 		if was := old[x.Name]; was != nil && was.peer == l.peer {
 			l.failed, l.back, l.grace, l.dead = was.failed, was.back, was.grace, was.dead

@@ -127,6 +127,8 @@ func messages(e *bgp.Event) (out []bgpMessage) {
 		return []bgpMessage{{kind: bgpUp, peer: e.Up.Peer}}
 	case e.Down != nil:
 		return []bgpMessage{{kind: bgpDown, peer: peer, keep: e.Down.Graceful && !e.Down.Removed}}
+	case e.LongLived:
+		return []bgpMessage{{kind: bgpLongLived, peer: peer}}
 	case e.EndOfRIB == bgp.EVPN:
 		return []bgpMessage{{kind: bgpEndOfRIB, peer: peer}}
 	}

@@ -52,8 +52,8 @@ func (k *keyring) loadBGP(g *config.BGP, fault func(string, error)) {
 	}
 }
 
-// bgpConfig returns what the speaker is to do.
-func bgpConfig(cfg *config.Node, keys *keyring) bgp.Config {
+// bgpConfig returns what the speaker is to do; l has the link-local addresses.
+func bgpConfig(cfg *config.Node, keys *keyring, l linkLocals) bgp.Config {
 	g := cfg.BGP
 	c := bgp.Config{ASN: g.ASN, RouterID: g.RouterID}
 	inside := g.Transport == config.BGPFabric
@@ -63,11 +63,15 @@ func bgpConfig(cfg *config.Node, keys *keyring) bgp.Config {
 			c.Listen = append(c.Listen, bgp.Listen{At: netip.AddrPortFrom(a, g.Port)})
 		}
 	} else {
-		for _, a := range []netip.Addr{cfg.Self.Address, cfg.Self.Address6} {
+		for _, a := range []netip.Addr{cfg.Self.Address, cfg.Self.Address6, l.own} {
 			if a.IsValid() {
-				c.Listen = append(c.Listen, bgp.Listen{At: netip.AddrPortFrom(a, g.Port)})
+				c.Listen = append(c.Listen, bgp.Listen{At: netip.AddrPortFrom(zoned(cfg, a), g.Port)})
 			}
 		}
+	}
+	if g.Reflect.On() {
+		// A leaf has lost what it knew; a spine forwards by its grants.
+		c.Collect = min(g.RestartTime.D()/2, guardGrace)
 	}
 	for i := range g.Neighbors {
 		x := &g.Neighbors[i]
@@ -89,6 +93,10 @@ func bgpConfig(cfg *config.Node, keys *keyring) bgp.Config {
 			if x.Address.Is6() && cfg.Self.Address6.IsValid() {
 				p.Local = cfg.Self.Address6
 			}
+		}
+		if x.Peer != "" {
+			// EVPN's next hop is the VTEP as ever.
+			p.Addr, p.Local, p.NextHop = zoned(cfg, l.peers[x.Peer]), zoned(cfg, l.own), cfg.Self.Address
 		}
 		c.Peers = append(c.Peers, p)
 	}

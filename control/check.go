@@ -50,7 +50,23 @@ func load(path string) (*config.Node, *keyring, error) {
 	if err != nil {
 		return nil, nil, refused(err)
 	}
-	return parse(data, path)
+	n, keys, err := parse(data, path)
+	if err != nil {
+		return nil, nil, err
+	}
+	if faults := sharedKeys(n, keys); len(faults) > 0 {
+		keys.wipe()
+		return nil, nil, Refused{inFile(faults, path)}
+	}
+	return n, keys, nil
+}
+
+// inFile says of faults which file they are in.
+func inFile(faults config.Faults, name string) config.Faults {
+	for i := range faults {
+		faults[i].File = name
+	}
+	return faults
 }
 
 func parse(data []byte, name string) (*config.Node, *keyring, error) {
@@ -64,11 +80,8 @@ func parse(data []byte, name string) (*config.Node, *keyring, error) {
 	keys, bad := loadKeys(n)
 	faults = append(faults, bad...)
 	if len(faults) > 0 {
-		for i := range faults {
-			faults[i].File = name
-		}
 		keys.wipe()
-		return nil, nil, Refused{faults}
+		return nil, nil, Refused{inFile(faults, name)}
 	}
 	return n, keys, nil
 }

@@ -116,7 +116,7 @@ func (n *Node) prepareDomain(p *plan, cfg *config.Node, keys *keyring, t *fabric
 	}
 	var err error
 	if p.only == 0 {
-		d.domain.IRB, err = p.irb(bd, d.domain.TenantMTU, old)
+		d.domain.IRB, err = n.irb(p, cfg, bd, d.domain.TenantMTU, old)
 	} else { // only its keys changed
 		d.domain.IRB = old.domain.IRB
 	}
@@ -134,6 +134,7 @@ func (n *Node) prepareDomain(p *plan, cfg *config.Node, keys *keyring, t *fabric
 	}
 	for _, a := range bd.Attach {
 		ac := &fabric.AC{AC: n.circuit(bd.VNI, a, p.ports[a.Port].id), Domain: d.domain}
+		ac.Segment = n.segmentCell(cfg, a.Port, ac.ID)
 		b.ACs = append(b.ACs, ac.AC)
 		byPort[a.Port] = append(byPort[a.Port], ac)
 		t.ACs = append(t.ACs, ac)
@@ -195,7 +196,9 @@ func (n *Node) unchanged(p *plan, cfg *config.Node, t *fabric.Tables, bd *config
 		return old
 	case old.domain.IRB.VRFOf() != p.routed[bd.VNI]:
 		return nil
-	case !bd.Equal(&old.cfg) || old.domain.TenantMTU != tenantMTU(cfg, bd, p.reach):
+	case old.domain.IRB != nil && !maps.Equal(old.domain.IRB.Speakers, p.speakers[bd.VNI]):
+		return nil
+	case !bd.Equal(&old.cfg) || !sameSegments(cfg, bd, old) || old.domain.TenantMTU != tenantMTU(cfg, bd, p.reach):
 		return nil
 	}
 	for v, adj := range old.domain.Adjacencies {
@@ -418,6 +421,11 @@ func (n *Node) places(d *domainState) map[l2.Dest]status.MAC {
 	}
 	for _, v := range d.cfg.Remotes() {
 		out[l2.Remote(handle(n.ids.vteps, vtepKey{d.cfg.VNI, v}))] = status.MAC{VTEP: v}
+	}
+	if n.overlay != nil {
+		for id, g := range n.overlay.InGroups(d.cfg.VNI) {
+			out[l2.InGroup(id)] = status.MAC{Segment: g.ESI.String()}
+		}
 	}
 	return out
 }

@@ -34,6 +34,7 @@ const (
 	bgpDown
 	bgpUpdates
 	bgpEndOfRIB
+	bgpLongLived
 )
 
 // openOverlay makes the node ready for EVPN.
@@ -53,7 +54,7 @@ func (n *Node) openBGP(cfg *config.Node, keys *keyring) error {
 	if n.bgp == nil {
 		return nil
 	}
-	if err := n.bgp.start(bgpConfig(cfg, keys), transport(cfg, n.env.Host), n.bgpIn); err != nil {
+	if err := n.bgp.start(bgpConfig(cfg, keys, n.linkLocals(cfg)), transport(cfg, n.env.Host), n.bgpIn); err != nil {
 		return fmt.Errorf("control: BGP: %w", err)
 	}
 	return nil
@@ -86,7 +87,7 @@ func (n *Node) prepareBGP(p *plan, cfg *config.Node, keys *keyring) error {
 		return nil
 	}
 	old := n.bgp.applied()
-	if err := n.bgp.apply(bgpConfig(cfg, keys)); err != nil {
+	if err := n.bgp.apply(bgpConfig(cfg, keys, n.linkLocals(cfg))); err != nil {
 		return config.Faults{{Path: "bgp", Problem: err.Error()}}
 	}
 	p.undo = append(p.undo, func() {
@@ -107,6 +108,7 @@ func (n *Node) configureOverlay(p *plan) {
 	for i := range n.cfg.BridgeDomains {
 		names[n.cfg.BridgeDomains[i].VNI] = n.cfg.BridgeDomains[i].Name
 	}
+	n.setSegments()
 	if err := n.overlay.Configure(*p.evpn, names); err != nil {
 		n.log.Error("EVPN not configured", "err", fmt.Errorf("a checked configuration: %w", err))
 	}
@@ -119,7 +121,8 @@ func (n *Node) configureOverlay(p *plan) {
 
 // tunnelDown ends the sessions with VTEPs to which no way is left: liveness finds
 // that out long before the hold timer. A route reflector that is no VTEP keeps its
-// session's grace: what it told of others is as good as before.
+// session's grace: what it told of others is as good as before. So does an unnumbered
+// neighbour: it is a peer, and not known by a VTEP.
 func (n *Node) tunnelDown(now int64) {
 	if n.bgp == nil {
 		return
@@ -151,6 +154,8 @@ func (n *Node) hear(m bgpMessage) {
 			n.overlay.PeerDown(m.peer.ID, m.keep)
 		case bgpUpdates:
 			n.overlay.Update(m.updates)
+		case bgpLongLived:
+			n.overlay.LongLived(m.peer.ID)
 		case bgpEndOfRIB:
 			n.overlay.EndOfRIB(m.peer.ID)
 		}

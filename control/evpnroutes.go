@@ -71,9 +71,7 @@ func (r *overlayRouter) Doubt(vni table.VNI, addr netip.Addr) {
 // for them. Packets that wait for a host may have a way now.
 func (r *overlayRouter) Commit() {
 	maps.Copy(r.touched, r.n.hostRoutes())
-	for st := range r.touched {
-		r.n.commitRoutes(st)
-	}
+	r.n.commitRoutes(maps.Keys(r.touched))
 	if len(r.touched) > 0 && r.n.env.Punts != nil {
 		r.n.env.Punts.Wake()
 	}
@@ -109,10 +107,15 @@ func (n *Node) linkVRFs(p *plan, cfg *config.Node, old map[string]*vrfState) {
 	}
 }
 
-// announcePrefixes has a VRF's subnets announced, and those of its static routes
-// that are to be and that lead somewhere now: a leaf that has lost its next hop
-// leaves the prefix to others.
+// announcePrefixes has a VRF's subnets and loopbacks announced, and those of its
+// static routes, leaked prefixes and routers outside that are to be, that the VRF goes
+// by, and that lead somewhere now: a leaf that has lost its next hop leaves the prefix
+// to others. Routers outside hear what changed of leaked ones.
 func (n *Node) announcePrefixes(st *vrfState) {
+	was := st.told
+	if st.told = st.offeredLeaks(); !slices.Equal(was, st.told) {
+		n.exportSome(st, slices.Concat(was, st.told))
+	}
 	if n.overlay == nil || st.cfg.L3VNI == 0 {
 		return
 	}
@@ -122,6 +125,14 @@ func (n *Node) announcePrefixes(st *vrfState) {
 			list = append(list, p)
 		}
 	}
+	if st.outside != nil {
+		for p, r := range st.outside.routes {
+			if _, best := st.routes.Best(p); best == r && leads(r) {
+				list = append(list, p)
+			}
+		}
+	}
+	list = append(list, st.told...)
 	n.overlay.Announce(st.cfg.L3VNI, list)
 }
 
@@ -129,7 +140,7 @@ func (n *Node) announcePrefixes(st *vrfState) {
 func (st *vrfState) offer(own, static map[netip.Prefix]*l3.Route) {
 	st.subnets, st.offered = nil, map[netip.Prefix]*l3.Route{}
 	for p, r := range own {
-		if r.Kind == l3.Connected {
+		if r.Kind == l3.Connected || r.Kind == l3.Local && r.VNI == 0 {
 			st.subnets = append(st.subnets, p)
 		}
 	}

@@ -32,7 +32,10 @@ func (n *Node) Explain(q status.ExplainQuery) (e status.Explanation) {
 			}
 		}
 	}
-	if len(e.Places) == 0 {
+	if q.Address.IsValid() && q.VNI == 0 {
+		e.Routed = n.explainRouted(q.Address)
+	}
+	if len(e.Places) == 0 && !slices.ContainsFunc(e.Routed, func(x status.Routed) bool { return len(x.Ways) > 0 }) {
 		e.Why = n.whyNowhere(&q)
 	}
 	return e
@@ -125,6 +128,8 @@ func (n *Node) explainEntry(d *domainState, e *l2.Entry, p *status.Place) {
 	case l2.DestVTEP:
 		p.Kind, p.VTEP = "vtep", at.VTEP
 		n.explainKeys(d, p)
+	case l2.DestGroup:
+		n.explainGroup(d, l2.GroupID(e.Dest.ID), p)
 	case l2.DestGateway:
 		p.Kind = "gateway"
 	default:
@@ -132,29 +137,51 @@ func (n *Node) explainEntry(d *domainState, e *l2.Entry, p *status.Place) {
 	}
 }
 
+// explainGroup says where a MAC behind a segment of several leaves is: of the VTEPs
+// that share its flows the first is looked at.
+func (n *Node) explainGroup(d *domainState, id l2.GroupID, p *status.Place) {
+	p.Kind = "segment"
+	g, ok := n.overlay.InGroup(d.cfg.VNI, id)
+	switch {
+	case !ok || !g.Local && len(g.Members) == 0:
+		p.Why = "no leaf of its segment has a link to it: frames to it are flooded"
+	case g.Local:
+		p.Segment = g.ESI.String()
+	default:
+		p.Segment, p.VTEP = g.ESI.String(), g.Members[0]
+		n.explainKeys(d, p)
+	}
+}
+
 // explainKeys says through which keys frames go to p's VTEP, and whether they can.
 func (n *Node) explainKeys(d *domainState, p *status.Place) {
-	adj := d.domain.Adjacencies[p.VTEP]
+	k, why := n.keysTo(d, p.VTEP)
+	if p.Keys = k; why != "" {
+		p.Why = why
+	}
+}
+
+// keysTo returns through which keys frames of d go to a VTEP, and why they can't.
+func (n *Node) keysTo(d *domainState, vtep netip.Addr) (k *status.ExplainedKeys, why string) {
+	adj := d.domain.Adjacencies[vtep]
 	if adj == nil {
-		p.Why = "the bridge domain has no such VTEP any more"
-		return
+		return nil, "the bridge domain has no such VTEP any more"
 	}
-	k := &status.ExplainedKeys{}
-	p.Keys = k
-	n.explainPeers(adj, k, p)
+	k = &status.ExplainedKeys{}
+	why = n.explainPeers(adj, k)
 	if d.domain.SecY == nil {
-		return
+		return k, why
 	}
-	vteps := map[table.VTEPID]netip.Addr{adj.ID: p.VTEP}
+	vteps := map[table.VTEPID]netip.Addr{adj.ID: vtep}
 	s := showSecY(&d.cfg, d.domain.SecY.State(), vteps)
 	k.Cipher, k.TxSCI = s.Cipher, s.TxSCI
 	if s.TxUsable {
 		k.TxSA = fmt.Sprint(s.TxAN)
 	} else {
-		p.Why = "there is no transmit SA to protect frames with"
+		why = "there is no transmit SA to protect frames with"
 	}
 	for _, sc := range s.RxSCs {
-		if sc.VTEP != p.VTEP {
+		if sc.VTEP != vtep {
 			continue
 		}
 		text := sc.SCI.String() + " AN"
@@ -163,9 +190,12 @@ func (n *Node) explainKeys(d *domainState, p *status.Place) {
 		}
 		k.RxSCs = append(k.RxSCs, text)
 	}
+	return k, why
 }
 
-func (n *Node) explainPeers(adj *fabric.Adjacency, k *status.ExplainedKeys, p *status.Place) {
+// explainPeers adds the peers by which adj is reached to k, and returns why none can
+// be used.
+func (n *Node) explainPeers(adj *fabric.Adjacency, k *status.ExplainedKeys) (why string) {
 	now := n.now()
 	for _, path := range adj.Route.Paths {
 		for i := range n.cfg.Peers {
@@ -184,8 +214,9 @@ func (n *Node) explainPeers(adj *fabric.Adjacency, k *status.ExplainedKeys, p *s
 		}
 	}
 	if !adj.Route.Usable(now) {
-		p.Why = "no peer that leads to the VTEP has a session"
+		return "no peer that leads to the VTEP has a session"
 	}
+	return ""
 }
 
 // explainRoutes lists what this node and others announce of a MAC, and of the

@@ -11,10 +11,14 @@ import (
 )
 
 // openHost opens the node's own IP stack; nil when the configuration wants none.
-func openHost(cfg *config.Node) (fabric.Host, error) {
+// link is the node's link-local address; invalid: it has none.
+func openHost(cfg *config.Node, link netip.Addr) (fabric.Host, error) {
 	addrs := []netip.Addr{cfg.Self.Address}
 	if cfg.Self.Address6.IsValid() {
 		addrs = append(addrs, cfg.Self.Address6)
+	}
+	if link.IsValid() {
+		addrs = append(addrs, link)
 	}
 	// What fits the underlay inside WireGuard; over IPv6, so that it fits any.
 	size := cfg.Underlay.MTU - mtu.IPv6 - mtu.UDP - mtu.WireGuard

@@ -27,7 +27,10 @@ func (n *Node) Isolation() status.Isolation {
 		r := isolation.Verify(isolation.PlanOf(cfg), snap)
 		s = status.Isolation{
 			Generation: gen, Tenants: r.Tenants, Steps: uint64(r.Steps), Nowhere: uint64(r.Nowhere),
-			Elapsed: config.Duration(time.Since(start)), More: uint64(r.More),
+			Elapsed: config.Duration(time.Since(start)), More: uint64(r.More), Further: uint64(r.Further),
+		}
+		for _, p := range r.Permitted {
+			s.Permitted = append(s.Permitted, status.Permit{Contract: p.Contract, From: p.From, To: p.To, Step: p.Step})
 		}
 		for _, b := range r.Breaches {
 			s.Breaches = append(s.Breaches, status.Breach{From: b.From, To: b.To, Step: b.Step})
@@ -56,9 +59,11 @@ func (n *Node) proveIsolation() {
 	}
 }
 
-// isolationCounts is what applies have found.
+// isolationCounts is what applies have found, and how many were refused because
+// they would have led from one tenant to another.
 func (n *Node) isolationCounts() status.CounterGroup {
 	return status.CounterGroup{Kind: "isolation", Counts: []status.Count{
 		{Name: "verified", Value: n.proofs.Load()}, {Name: "breaches", Value: n.breaches.Load()},
+		{Name: "refused", Value: n.breaking.Load()},
 	}}
 }

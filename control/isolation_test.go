@@ -53,10 +53,17 @@ func TestIsolation(t *testing.T) {
 	if len(r.Breaches) != 1 || r.Breaches[0] != want {
 		t.Errorf("found %+v, want %+v", r.Breaches, want)
 	}
-	if _, err := s.apply(n, false, apart...); err != nil {
-		t.Fatal(err)
+	// An apply that would leave it there is refused, and changes nothing.
+	gen := n.Status().Generation
+	_, err := s.apply(n, false, apart...)
+	if err == nil || !strings.Contains(err.Error(), "isolation: VRF one routes 10.3.0.0/16 into VNI 10300: that leads from VRF one to VRF two") {
+		t.Errorf("applied beside it: %v", err)
 	}
-	expect("applied beside it", 1, 2, 1)
+	if now := n.Status().Generation; now != gen {
+		t.Errorf("generation went from %d to %d", gen, now)
+	}
+	expect("refused beside it", 1, 1, 0)
+	// One in which it leads nowhere else is not.
 	if _, err := s.apply(n, false, routed("")...); err != nil {
 		t.Fatal(err)
 	}

@@ -44,6 +44,8 @@ func (n *Node) loop() {
 			n.handshakes(p)
 		case m := <-n.bgpIn: // nil without BGP
 			n.hear(m)
+		case m := <-n.externalIn:
+			n.hearExternal(m)
 		case <-n.wake:
 		case <-timer.C:
 		}
@@ -56,6 +58,7 @@ func (n *Node) loop() {
 			next = min(next, max(time.Duration(at-n.now()), time.Millisecond))
 		}
 		next = n.proxyWork(next)
+		next = n.watchSegments(next)
 		outcome, next := n.syncOverlay(next)
 		outcome = n.settleProxy(outcome)
 		now := time.Now()

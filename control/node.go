@@ -36,17 +36,18 @@ type Node struct {
 	began   time.Time
 	store   *pnstore.Store
 
-	tables table.Publisher[fabric.Snapshot]
-	tap    trace.Tap
-	ring   *l2.Ring // MACs that workers saw
-	env    *fabric.Env
-	mux    underlay.Conn
-	past   *past           // nil unless the underlay goes by AF_XDP
-	plain  *underlay.Mux   // nil without plain peers
-	wg     *wireguard.Node // nil without a private key
-	bgp    *bgpService     // nil without BGP
-	bgpIn  chan bgpMessage // nil without BGP
-	bfd    *bfdService     // nil without BFD
+	tables     table.Publisher[fabric.Snapshot]
+	tap        trace.Tap
+	ring       *l2.Ring // MACs that workers saw
+	env        *fabric.Env
+	mux        underlay.Conn
+	past       *past           // nil unless the underlay goes by AF_XDP
+	plain      *underlay.Mux   // nil without plain peers
+	wg         *wireguard.Node // nil without a private key
+	bgp        *bgpService     // nil without BGP
+	bgpIn      chan bgpMessage // nil without BGP
+	bfd        *bfdService     // nil without BFD
+	externalIn chan externalMessage
 
 	punts chan punt
 	wake  chan struct{}
@@ -54,6 +55,7 @@ type Node struct {
 	done  chan struct{}
 
 	closing sync.Once
+	leaving sync.WaitGroup // speakers that are no longer configured
 
 	mu        sync.Mutex // guards what follows; applies, the loop and the API take turns
 	cfg       *config.Node
@@ -77,15 +79,19 @@ type Node struct {
 	vrfs       map[string]*vrfState
 	l3vnis     map[table.VNI]*vrfState // of vrfs
 	links      map[table.VNI]*linkState
+	externals  map[externalKey]*external
 	neighbours *l3.Neighbours
 	heard      [256]l3.Event
 
-	proxy   *proxy.Bindings
-	proxied [256]proxy.Event
-	refused map[refusedKey]int64 // ns, when a refused claim was logged last
-	foreign map[vtepKey]int64    // ns, when a VTEP's frames with MACs of others were logged last
+	proxy        *proxy.Bindings
+	proxied      [256]proxy.Event
+	refused      map[refusedKey]int64       // ns, when a refused claim was logged last
+	foreign      map[vtepKey]int64          // ns, when a VTEP's frames with MACs of others were logged last
+	segments     map[table.ACID]*l2.Segment // of circuits that lead, or led, to a segment
+	segmentsSeen int64                      // ns, when their ports were looked at last
 
 	proofs, breaches atomic.Uint64 // looks at the isolation of tenants after applies, and what they found
+	breaking         atomic.Uint64 // applies that were refused because they would have broken it
 
 	fixed []fixedWorker // of the underlay and the host stack
 
@@ -134,12 +140,12 @@ func Start(path string, log *slog.Logger, version string) (*Node, error) {
 	n := &Node{
 		log: log, path: path, version: version, began: time.Now(), store: store,
 		punts: make(chan punt, puntDepth), wake: make(chan struct{}, 1),
-		stop: make(chan struct{}), done: make(chan struct{}),
+		stop: make(chan struct{}), done: make(chan struct{}), externalIn: make(chan externalMessage, externalDepth),
 		ids:   newIDs(),
 		ports: map[string]*portState{}, peers: map[string]*peerState{}, domains: map[table.VNI]*domainState{},
 		lost: map[string]bool{}, learner: l2.NewLearner(), ring: l2.NewRing(learnRing),
 		vrfs: map[string]*vrfState{}, links: map[table.VNI]*linkState{}, neighbours: l3.NewNeighbours(),
-		refused: map[refusedKey]int64{}, foreign: map[vtepKey]int64{},
+		refused: map[refusedKey]int64{}, foreign: map[vtepKey]int64{}, segments: map[table.ACID]*l2.Segment{},
 	}
 	n.proxy = proxy.New(n.circuitOf)
 	if err := n.open(cfg, keys); err != nil {
@@ -224,7 +230,7 @@ func (n *Node) open(cfg *config.Node, keys *keyring) (err error) {
 			return err
 		}
 	}
-	n.env.Host, err = openHost(cfg)
+	n.env.Host, err = openHost(cfg, n.linkLocal(cfg))
 	return err
 }
 
@@ -357,6 +363,7 @@ func (n *Node) Close() error {
 		if n.bgp != nil {
 			n.bgp.close()
 		}
+		n.closeExternals()
 		n.close()
 	})
 	return nil

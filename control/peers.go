@@ -26,8 +26,9 @@ type peerState struct {
 	entry  *fabric.Peer    // of the snapshot in force
 }
 
-// peerConfig returns what wireguard wants to know of p.
-func (n *Node) peerConfig(cfg *config.Node, p *config.Peer, keys *keyring) wireguard.PeerConfig {
+// peerConfig returns what wireguard wants to know of p, whose link-local address is
+// link, if it has one.
+func (n *Node) peerConfig(cfg *config.Node, p *config.Peer, link netip.Addr, keys *keyring) wireguard.PeerConfig {
 	c := wireguard.PeerConfig{
 		PublicKey:  wireguard.PublicKey(p.PublicKey),
 		ID:         handle(n.ids.peers, p.Name),
@@ -36,6 +37,9 @@ func (n *Node) peerConfig(cfg *config.Node, p *config.Peer, keys *keyring) wireg
 		AllowedIPs: p.AllowedIPs,
 		Keepalive:  p.Keepalive.D(),
 		AlwaysOn:   p.Endpoint.IsValid(),
+	}
+	if link.IsValid() { // which no other peer may use
+		c.AllowedIPs = append(slices.Clone(p.AllowedIPs), netip.PrefixFrom(link, link.BitLen()))
 	}
 	if len(p.PinnedEndpoints) > 0 {
 		c.Pinned = wireguard.NewPinned(p.PinnedEndpoints, nil)
@@ -61,6 +65,7 @@ func (n *Node) planPeers(cfg *config.Node, keys *keyring) (peers map[string]*pee
 			n.wg.RemovePeer(k)
 		}
 	}
+	links := n.linkLocals(cfg).peers
 	for i := range cfg.Peers {
 		p := &cfg.Peers[i]
 		st := &peerState{cfg: *p, counts: &fabric.PeerCounters{}}
@@ -76,6 +81,7 @@ func (n *Node) planPeers(cfg *config.Node, keys *keyring) (peers map[string]*pee
 		for _, v := range p.SourceVTEPs() {
 			st.entry.Sources[v] = struct{}{}
 		}
+		st.entry.LinkLocal = links[p.Name]
 		if p.Carrier == config.CarrierPlain {
 			if old != nil && reflect.DeepEqual(old.cfg, *p) {
 				st.entry = old.entry
@@ -85,11 +91,11 @@ func (n *Node) planPeers(cfg *config.Node, keys *keyring) (peers map[string]*pee
 			st.entry.PlainEndpoint = underlay.NewEndpoint(netip.AddrPortFrom(p.Endpoint.Addr(), cfg.Underlay.VXLANPort))
 			continue
 		}
-		c := n.peerConfig(cfg, p, keys)
+		c := n.peerConfig(cfg, p, st.entry.LinkLocal, keys)
 		if old != nil && old.wg != nil && old.wg.PublicKey() == c.PublicKey {
 			st.wg = old.wg
 			updates = append(updates, c)
-			if reflect.DeepEqual(old.cfg, *p) {
+			if reflect.DeepEqual(old.cfg, *p) && old.entry.LinkLocal == st.entry.LinkLocal {
 				// Routes and adjacencies that lead there stay as they are.
 				st.entry = old.entry
 				continue

@@ -2,12 +2,16 @@ package control
 
 import (
 	"fmt"
+	"iter"
+	"maps"
 	"net/netip"
+	"slices"
 
 	"github.com/ztos/ztos/config"
 	"github.com/ztos/ztos/engine/table"
 	"github.com/ztos/ztos/fabric"
 	"github.com/ztos/ztos/l3"
+	"github.com/ztos/ztos/l3/dhcp"
 )
 
 // vrfState is a VRF of this leaf that lives across snapshots.
@@ -15,9 +19,14 @@ type vrfState struct {
 	cfg    config.VRF
 	vrf    *l3.VRF
 	routes *l3.Routes
-	links  []table.VNI // bridge domains of this leaf with a gateway in it
+	links  []table.VNI    // bridge domains of this leaf with a gateway in it
+	leaks  []leakState    // what contracts put into its FIB
+	feeds  []*vrfState    // VRFs that leak from it, once each
+	told   []netip.Prefix // of what is leaked into it those that are announced
 
-	subnets []netip.Prefix             // of its gateways
+	outside *outside // nil without routers outside the fabric
+
+	subnets []netip.Prefix             // of its gateways, and its loopbacks
 	offered map[netip.Prefix]*l3.Route // static routes that are announced
 }
 
@@ -51,18 +60,22 @@ func (n *Node) prepareVRFs(p *plan, cfg *config.Node) {
 		st := &vrfState{cfg: *c, vrf: &l3.VRF{
 			ID: handle(n.ids.vrfs, c.Name), Name: c.Name, L3VNI: c.L3VNI, RouterMAC: c.RouterMAC, URPF: urpf(c.URPF),
 		}}
+		st.vrf.Loopback4, st.vrf.Loopback6 = c.Loopback(true), c.Loopback(false)
 		if old := n.vrfs[c.Name]; old != nil {
-			st.routes = old.routes
+			st.routes, st.vrf.Strays = old.routes, old.vrf.Strays
 		} else {
-			st.routes = l3.NewRoutes()
+			st.routes, st.vrf.Strays = l3.NewRoutes(), &dhcp.Counts{}
 		}
 		st.vrf.FIB = st.routes.FIB()
-		if old := n.vrfs[c.Name]; old != nil && *old.vrf == *st.vrf {
+		p.vrfs[c.Name] = st
+	}
+	n.prepareLeaks(p, cfg)
+	for name, st := range p.vrfs {
+		if old := n.vrfs[name]; old != nil && old.vrf.Equal(st.vrf) {
 			st.vrf = old.vrf
 		}
-		p.vrfs[c.Name] = st
-		if c.L3VNI != 0 {
-			p.routed[c.L3VNI] = st.vrf
+		if st.cfg.L3VNI != 0 {
+			p.routed[st.cfg.L3VNI] = st.vrf
 		}
 	}
 	for i := range cfg.BridgeDomains {
@@ -83,23 +96,29 @@ func urpf(u config.URPF) l3.URPF {
 	return l3.Strict
 }
 
-// irb returns how bd is routed, nil when it is not. The buckets of old are kept.
-func (p *plan) irb(bd *config.BridgeDomain, mtu int, old *domainState) (*fabric.IRB, error) {
+// irb returns how bd of cfg is routed, nil when it is not. The buckets of old are kept.
+func (n *Node) irb(p *plan, cfg *config.Node, bd *config.BridgeDomain, mtu int, old *domainState) (*fabric.IRB, error) {
 	v := p.routed[bd.VNI]
 	if v == nil {
 		return nil, nil
 	}
 	var in *l3.Interface
+	var relay *fabric.DHCPRelay
 	if g := bd.Gateway; g != nil {
 		var err error
+		if relay, err = n.relay(cfg, bd, v, old); err != nil {
+			return nil, err
+		}
 		in, err = l3.NewInterface(l3.Interface{
 			VNI: bd.VNI, MAC: g.MAC, Addresses: g.Addresses, MTU: mtu, Advertise: g.RouterAdvertisements,
+			Relay4: relay != nil && len(relay.Servers4()) > 0, Relay6: relay != nil && len(relay.Servers6()) > 0,
 		})
 		if err != nil {
 			return nil, err
 		}
 	}
 	irb := fabric.NewIRB(v, in)
+	irb.Relay, irb.Speakers = relay, p.speakers[bd.VNI]
 	if old != nil && old.domain.IRB != nil {
 		irb.Punts, irb.Faults = old.domain.IRB.Punts, old.domain.IRB.Faults
 	}
@@ -145,12 +164,19 @@ func (n *Node) commitRouting(p *plan, cfg *config.Node) {
 		}
 		n.neighbours.SetLink(c, now)
 	}
-	for _, st := range n.vrfs {
+	for name, st := range n.vrfs {
 		n.configuredRoutes(cfg, st)
+		st.keepOutside(old[name])
+	}
+	n.commitExternals(p)
+	for _, st := range n.vrfs {
+		n.configureOutside(cfg, st)
 	}
 	n.hostRoutes()
+	n.leakRoutes()
+	n.commitRoutes(maps.Values(n.vrfs))
 	for _, st := range n.vrfs {
-		n.commitRoutes(st)
+		n.exportAll(st)
 	}
 }
 
@@ -164,8 +190,8 @@ func routedDomain(cfg *config.Node, vni table.VNI) *config.BridgeDomain {
 	return nil
 }
 
-// heldNextHops returns the hosts that static routes lead by, by the VNI of their
-// bridge domain.
+// heldNextHops returns the hosts that static routes lead by, and routers outside the
+// fabric, by the VNI of their bridge domain.
 func heldNextHops(cfg *config.Node) map[table.VNI][]netip.Addr {
 	out := map[table.VNI][]netip.Addr{}
 	for i := range cfg.VRFs {
@@ -173,6 +199,13 @@ func heldNextHops(cfg *config.Node) map[table.VNI][]netip.Addr {
 			for _, h := range r.NextHops {
 				if vni, ok := domainOf(cfg, cfg.VRFs[i].Name, h.Address); ok {
 					out[vni] = append(out[vni], h.Address)
+				}
+			}
+		}
+		if e := cfg.VRFs[i].External; e != nil {
+			for j := range e.Neighbors {
+				if vni, ok := domainOf(cfg, cfg.VRFs[i].Name, e.Neighbors[j].Address); ok {
+					out[vni] = append(out[vni], e.Neighbors[j].Address)
 				}
 			}
 		}
@@ -228,6 +261,7 @@ func (n *Node) configuredRoutes(cfg *config.Node, st *vrfState) {
 		}
 		static[r.Prefix] = to
 	}
+	l3.LoopbackRoutes(own, st.vrf)
 	st.routes.Replace(l3.OriginGateway, own)
 	st.routes.Replace(l3.OriginStatic, static)
 	st.offer(own, static)
@@ -263,16 +297,35 @@ func (n *Node) hostRoutes() (touched map[*vrfState]bool) {
 		}
 	}
 	for st := range touched {
-		if len(st.offered) > 0 {
+		if len(st.offered) > 0 || st.outside != nil {
 			n.announcePrefixes(st)
+			n.exportSome(st, slices.Collect(maps.Keys(st.offered)))
 		}
 	}
 	return touched
 }
 
-func (n *Node) commitRoutes(st *vrfState) {
-	if err := st.routes.Commit(); err != nil {
-		n.log.Error("routes not published", "vrf", st.cfg.Name, "err", err)
+// commitRoutes publishes the routes of each, and of those that leak from them.
+func (n *Node) commitRoutes(each iter.Seq[*vrfState]) {
+	all := map[*vrfState]bool{}
+	for st := range each {
+		st.join(all)
+	}
+	for st := range all {
+		st.feed() // before any is published: it goes by what changed since
+	}
+	for st := range all {
+		var changed []netip.Prefix
+		if st.outside != nil {
+			changed = st.routes.Changed()
+		}
+		if err := st.routes.Commit(); err != nil {
+			n.log.Error("routes not published", "vrf", st.cfg.Name, "err", err)
+		}
+		if !slices.Equal(st.offeredLeaks(), st.told) || slices.ContainsFunc(changed, st.fromOutside) {
+			n.announcePrefixes(st)
+		}
+		n.exportSome(st, changed)
 	}
 }
 
@@ -300,9 +353,7 @@ func (n *Node) neighbourWork() (next int64) {
 		n.gatewaySends(p.VNI, func(in *l3.Interface, b []byte) int { return in.Probe(b, p.Addr, p.MAC) })
 	}
 	if touched := n.hostRoutes(); len(touched) > 0 {
-		for st := range touched {
-			n.commitRoutes(st)
-		}
+		n.commitRoutes(maps.Keys(touched))
 		n.env.Punts.Wake()
 	}
 	for vni, l := range n.links {

@@ -38,6 +38,7 @@ func (n *Node) EVPN() status.EVPN {
 		fdbs = append(fdbs, n.learner.FDB(d.VNI))
 		e.Domains = append(e.Domains, s)
 	}
+	e.Segments, e.Groups = n.showSegments()
 	for _, r := range n.overlay.Refusals() {
 		e.Refusals = append(e.Refusals, status.EVPNRefusal{
 			VTEP: r.VTEP, VNI: r.VNI, Reason: r.Reason, Count: r.Count, Route: r.Route, Age: n.since(r.Last),
@@ -57,7 +58,7 @@ func places(f *l2.FDB) (local, remote int) {
 		switch e.Dest.Kind {
 		case l2.DestLocal:
 			local++
-		case l2.DestVTEP:
+		case l2.DestVTEP, l2.DestGroup:
 			remote++
 		}
 	}
@@ -143,11 +144,23 @@ func (n *Node) ReleaseDuplicate(vni table.VNI, mac table.MAC) bool {
 // BGP returns the node's sessions in the configuration's order.
 func (n *Node) BGP() status.BGP {
 	n.mu.Lock()
-	cfg, service := n.cfg.BGP, n.bgp
+	cfg, service, outside := n.cfg.BGP, n.bgp, n.externalPeers()
+	vrfs, links := n.externalVRFs(), n.linkLocals(n.cfg).peers
 	n.mu.Unlock()
-	if cfg == nil || service == nil {
-		return status.BGP{}
+	var out status.BGP
+	if cfg != nil && service != nil {
+		out = n.fabricBGP(cfg, service, links)
 	}
+	out.Enabled = out.Enabled || len(outside) > 0
+	out.External = vrfs
+	for _, e := range outside {
+		out.Peers = append(out.Peers, e.peers()...)
+	}
+	return out
+}
+
+// fabricBGP is BGP within the fabric; links are the link-local addresses of peers.
+func (n *Node) fabricBGP(cfg *config.BGP, service *bgpService, links map[string]netip.Addr) status.BGP {
 	out := status.BGP{Enabled: true, AS: cfg.ASN, RouterID: cfg.RouterID}
 	// Not under the lock: the speaker may be busy with a full table.
 	sessions, err := service.status()
@@ -157,6 +170,9 @@ func (n *Node) BGP() status.BGP {
 	for i := range cfg.Neighbors {
 		p := &cfg.Neighbors[i]
 		s := status.BGPPeer{Name: p.Name, Address: p.Address, AS: p.ASN, Client: cfg.Client(p), State: "unknown"}
+		if p.Peer != "" {
+			s.Address = links[p.Peer]
+		}
 		if j := slices.IndexFunc(sessions, func(x bgp.Status) bool { return x.Name == p.Name }); j >= 0 {
 			describeSession(&s, &sessions[j])
 		}
@@ -175,7 +191,7 @@ func describeSession(s *status.BGPPeer, x *bgp.Status) {
 	}
 	s.RxMessages, s.TxMessages = x.Received.Total, x.Sent.Total
 	for _, f := range x.Families {
-		if f.AFI == bgp.EVPN {
+		if f.AFI != bgp.RTInterest {
 			s.Received, s.Advertised = f.Received, f.Advertised
 		}
 	}

@@ -55,6 +55,9 @@ func (n *Node) Routes(f status.RouteFilter) iter.Seq[status.Route] {
 			r := status.Route{
 				VRF: st.cfg.Name, Prefix: k.Prefix, Origin: k.Origin.String(), Kind: k.Route.Kind.String(), Best: k.Best, VNI: k.Route.VNI,
 			}
+			if l := k.Route.Leak; l != nil {
+				r.Contract, r.From = l.Contract, l.VRF
+			}
 			if !f.Match(&r) {
 				continue
 			}

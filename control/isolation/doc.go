@@ -4,7 +4,8 @@
 //	configuration --> Plan: which tenant each circuit, VNI and VTEP is of
 //	                    |
 //	fabric.Snapshot --> Verify: every step that a packet can take by the loaded
-//	FDBs, FIBs          tables stays in its tenant --> Report
+//	FDBs, FIBs          tables stays in its tenant, or is what a contract
+//	                    permits --> Report
 //
 // A tenant is a VRF with its bridge domains and its L3VNI, or a bridge domain that
 // is only bridged. Every place where a packet can be (a circuit, a bridge domain, a

@@ -3,8 +3,10 @@ package isolation
 import (
 	"cmp"
 	"fmt"
+	"iter"
 	"net/netip"
 	"slices"
+	"strings"
 
 	"github.com/ztos/ztos/config"
 	"github.com/ztos/ztos/engine/table"
@@ -15,7 +17,8 @@ import (
 	"github.com/ztos/ztos/macsec"
 )
 
-// MaxBreaches bounds the breaches that a Report lists; the rest are counted.
+// MaxBreaches bounds the breaches that a Report lists, and what is permitted; the
+// rest are counted.
 const MaxBreaches = 100
 
 // Report is the result of Verify.
@@ -25,22 +28,45 @@ type Report struct {
 	Nowhere  int      // of them those whose end is not loaded: what goes there is dropped
 	Breaches []Breach // at most MaxBreaches, in the order of From, To, Step
 	More     int      // breaches beyond
+
+	Permitted []Permitted // at most MaxBreaches, in the order of Contract, From, Step
+	Further   int         // permitted steps beyond
 }
 
 // OK reports whether no path leads from one tenant to another.
 func (r *Report) OK() bool { return len(r.Breaches) == 0 }
 
+// Permitted is a step that leads from one tenant to another, as a contract says.
+type Permitted struct {
+	Contract string
+	Breach
+}
+
 // Breach is a step that leads from one tenant to another.
 type Breach struct {
-	From, To string // tenants
-	Step     string // the entry, in words
+	From, To string    // tenants
+	Step     string    // the entry, in words
+	VNI      table.VNI // the bridge domain whose entry it is; 0: none's
 }
 
 // Verify looks at every step that packets can take by what is loaded. It costs
 // some 200 ns for each entry of an FDB or FIB.
 func Verify(p Plan, s *fabric.Snapshot) Report {
+	fibs := func(vrf *l3.VRF) iter.Seq2[netip.Prefix, *l3.Route] { return vrf.FIB.Load().All() }
+	return verify(p, s, true, fibs)
+}
+
+// VerifyNew is Verify for a snapshot that is not published, with routes in place of
+// FIBs: these outlive snapshots, and are as the one in force has them until an apply
+// that can no longer fail changes them. FDBs are left out: what is learned is of the
+// circuits and VTEPs of its own VNI.
+func VerifyNew(p Plan, s *fabric.Snapshot, routes func(*l3.VRF) iter.Seq2[netip.Prefix, *l3.Route]) Report {
+	return verify(p, s, false, routes)
+}
+
+func verify(p Plan, s *fabric.Snapshot, live bool, routes func(*l3.VRF) iter.Seq2[netip.Prefix, *l3.Route]) Report {
 	v := verifier{
-		plan: p, snap: s,
+		plan: p, snap: s, live: live, routes: routes,
 		acs: map[uint32]*fabric.AC{}, adjs: map[uint32]*fabric.Adjacency{}, domains: map[table.VNI]*fabric.Domain{},
 		fibs: map[*fib.FIB[*l3.Route]]*l3.VRF{}, ids: map[uint32]*l3.VRF{},
 		secys: map[*macsec.SecY]table.VNI{}, keys: map[string]table.VNI{},
@@ -50,8 +76,10 @@ func Verify(p Plan, s *fabric.Snapshot) Report {
 		v.port(port)
 	}
 	for _, d := range s.Domains {
+		v.at = d.BD.VNI
 		v.domain(d)
 	}
+	v.at = 0
 	for _, vrf := range v.ids {
 		v.vrf(vrf)
 	}
@@ -67,13 +95,20 @@ func Verify(p Plan, s *fabric.Snapshot) Report {
 	slices.SortFunc(v.out.Breaches, func(a, b Breach) int {
 		return cmp.Or(cmp.Compare(a.From, b.From), cmp.Compare(a.To, b.To), cmp.Compare(a.Step, b.Step))
 	})
+	slices.SortFunc(v.out.Permitted, func(a, b Permitted) int {
+		return cmp.Or(cmp.Compare(a.Contract, b.Contract), cmp.Compare(a.From, b.From), cmp.Compare(a.Step, b.Step))
+	})
 	return v.out
 }
 
 type verifier struct {
 	plan Plan
 	snap *fabric.Snapshot
-	out  Report
+	live bool // with FDBs
+	// routes are those of a VRF.
+	routes func(*l3.VRF) iter.Seq2[netip.Prefix, *l3.Route]
+	at     table.VNI // the bridge domain that is looked at
+	out    Report
 
 	acs     map[uint32]*fabric.AC
 	adjs    map[uint32]*fabric.Adjacency
@@ -97,7 +132,7 @@ func (v *verifier) breach(from, to string, format string, args ...any) {
 		v.out.More++
 		return
 	}
-	v.out.Breaches = append(v.out.Breaches, Breach{from, to, fmt.Sprintf(format, args...)})
+	v.out.Breaches = append(v.out.Breaches, Breach{from, to, fmt.Sprintf(format, args...), v.at})
 }
 
 // nowhere notes an entry that leads nowhere.
@@ -161,12 +196,14 @@ func (v *verifier) domain(d *fabric.Domain) {
 	for _, id := range d.BD.VTEPs {
 		v.vtep(d, id, "VNI %d floods to", vni)
 	}
-	for e := range d.BD.FDB.All() {
+	for e := range v.fdb(d) {
 		switch e.Dest.Kind {
 		case l2.DestLocal:
 			v.circuit(d, table.ACID(e.Dest.ID), "VNI %d has %v at", vni, e.MAC)
 		case l2.DestVTEP:
 			v.vtep(d, table.VTEPID(e.Dest.ID), "VNI %d has %v at", vni, e.MAC)
+		case l2.DestGroup:
+			v.group(d, d.BD.FDB.Group(l2.GroupID(e.Dest.ID)), e.MAC)
 		}
 	}
 	for _, a := range d.Adjacencies {
@@ -185,6 +222,29 @@ func (v *verifier) domain(d *fabric.Domain) {
 	}
 	if d.SecY != nil {
 		v.secY(d)
+	}
+}
+
+// fdb yields the entries of d's FDB, when they are to be looked at.
+func (v *verifier) fdb(d *fabric.Domain) iter.Seq[l2.Entry] {
+	if !v.live {
+		return func(func(l2.Entry) bool) {}
+	}
+	return d.BD.FDB.All()
+}
+
+// group looks at all ways to a MAC behind a segment.
+func (v *verifier) group(d *fabric.Domain, g *l2.Group, m table.MAC) {
+	if g == nil || len(g.Members) == 0 {
+		v.nowhere()
+		return
+	}
+	for _, to := range g.Members {
+		if to.Kind == l2.DestLocal {
+			v.circuit(d, table.ACID(to.ID), "VNI %d has %v at", d.BD.VNI, m)
+		} else {
+			v.vtep(d, table.VTEPID(to.ID), "VNI %d has %v at", d.BD.VNI, m)
+		}
 	}
 }
 
@@ -226,16 +286,32 @@ func (v *verifier) note(vrf *l3.VRF) {
 	v.ids[vrf.ID], v.fibs[vrf.FIB] = vrf, vrf
 }
 
-// vrf looks at all routes of a VRF.
+// vrf looks at what a VRF's packets may do in others, and at all its routes.
 func (v *verifier) vrf(vrf *l3.VRF) {
 	own := vrfName(vrf.Name)
-	for p, r := range vrf.FIB.Load().All() {
+	for _, l := range vrf.Leaks {
+		if other := v.ids[l.To]; other == nil {
+			v.nowhere()
+			continue
+		} else if other.Name != l.VRF {
+			v.breach(own, vrfName(other.Name), "VRF %s sends to VRF %s by a contract with VRF %s", vrf.Name, other.Name, l.VRF)
+		}
+		v.out.Steps++
+		if !v.plan.permits(vrf.Name, l) {
+			v.breach(own, vrfName(l.VRF), "VRF %s sends from %v to %v of VRF %s", vrf.Name, l.Sources, l.Prefixes, l.VRF)
+		}
+	}
+	for p, r := range v.routes(vrf) {
 		switch r.Kind {
 		case l3.Local, l3.Connected:
-			v.route(own, p, r.VNI, vrf)
+			if r.VNI == 0 { // to the leaf itself
+				v.out.Steps++
+				continue
+			}
+			v.route(own, p, r, r.VNI, vrf)
 		case l3.Forward:
 			for i := range r.Paths {
-				v.path(own, p, &r.Paths[i], vrf)
+				v.path(own, p, r, &r.Paths[i], vrf)
 			}
 		default:
 			v.out.Steps++ // dropped
@@ -244,21 +320,36 @@ func (v *verifier) vrf(vrf *l3.VRF) {
 }
 
 // route looks at a way into a bridge domain.
-func (v *verifier) route(own string, p netip.Prefix, vni table.VNI, vrf *l3.VRF) {
+func (v *verifier) route(own string, p netip.Prefix, r *l3.Route, vni table.VNI, vrf *l3.VRF) {
 	if v.domains[vni] == nil {
 		v.nowhere()
 		return
 	}
 	v.out.Steps++
 	if at := v.plan.tenant(vni); at != own {
-		v.breach(own, at, "VRF %s routes %v into VNI %d", vrf.Name, p, vni)
+		v.across(own, at, r, p, vrf, "VRF %s routes %v into VNI %d", vrf.Name, p, vni)
+	}
+}
+
+// across notes r, a route for p that leads to tenant at: permitted when a contract
+// says so and r bears it, by which packets are checked; else a breach.
+func (v *verifier) across(own, at string, r *l3.Route, p netip.Prefix, vrf *l3.VRF, format string, args ...any) {
+	other, isVRF := strings.CutPrefix(at, vrfName(""))
+	name, ok := v.plan.contract(vrf.Name, other, p)
+	switch {
+	case !isVRF || !ok || r.Leak == nil || r.Leak.VRF != other:
+		v.breach(own, at, format, args...)
+	case len(v.out.Permitted) == MaxBreaches:
+		v.out.Further++
+	default:
+		v.out.Permitted = append(v.out.Permitted, Permitted{name, Breach{own, at, fmt.Sprintf(format, args...), 0}})
 	}
 }
 
 // path looks at a way by a host or by another leaf.
-func (v *verifier) path(own string, p netip.Prefix, x *l3.Path, vrf *l3.VRF) {
+func (v *verifier) path(own string, p netip.Prefix, r *l3.Route, x *l3.Path, vrf *l3.VRF) {
 	if x.Host != nil {
-		v.route(own, p, x.Host.VNI, vrf)
+		v.route(own, p, r, x.Host.VNI, vrf)
 		return
 	}
 	to := v.adjs[uint32(x.VTEP)]
@@ -267,10 +358,12 @@ func (v *verifier) path(own string, p netip.Prefix, x *l3.Path, vrf *l3.VRF) {
 		return
 	}
 	v.out.Steps++
-	for _, vni := range []table.VNI{x.VNI, to.Domain.BD.VNI} {
-		if at := v.plan.tenant(vni); at != own {
-			v.breach(own, at, "VRF %s routes %v by VTEP %v of VNI %d", vrf.Name, p, to.VTEP, vni)
-		}
+	sent, adj := v.plan.tenant(x.VNI), v.plan.tenant(to.Domain.BD.VNI)
+	if adj != sent { // no contract is about that
+		v.breach(sent, adj, "VRF %s routes %v into VNI %d by a VTEP of VNI %d", vrf.Name, p, x.VNI, to.Domain.BD.VNI)
+	}
+	if sent != own {
+		v.across(own, sent, r, p, vrf, "VRF %s routes %v by VTEP %v of VNI %d", vrf.Name, p, to.VTEP, x.VNI)
 	}
 }
 

@@ -1,6 +1,8 @@
 package isolation_test
 
 import (
+	"iter"
+	"maps"
 	"net/netip"
 	"slices"
 	"strings"
@@ -203,6 +205,10 @@ func TestBreaches(t *testing.T) {
 		{"circuit of nobody", func(b *bed) { b.doc = strings.Replace(b.doc, "vlan: 7", "vlan: 6", 1) }, "nobody > VRF blue: port p1, vlan 7 leads into VNI 201"},
 		{"VNI of a circuit", func(b *bed) { b.tables.ACs[0].VNI = 201 }, "VRF blue > VRF red: port p1, untagged of VNI 201 leads into VNI 101"},
 		{"MAC at a circuit", func(b *bed) { b.fdbs[101].Put(l2.Entry{MAC: 0x020000000009, Dest: l2.Local(20)}) }, "VRF red > VRF blue: VNI 101 has 02:00:00:00:00:09 at port p1, vlan 7"},
+		{"MAC behind a segment", func(b *bed) {
+			b.fdbs[101].SetGroup(1, &l2.Group{Members: []l2.Dest{l2.Remote(101), l2.Remote(301)}})
+			b.fdbs[101].Put(l2.Entry{MAC: 0x020000000009, Dest: l2.InGroup(1)})
+		}, "VRF red > VNI 301: VNI 101 has 02:00:00:00:00:09 at VTEP 10.255.0.2 of VNI 301"},
 		{"MAC at a VTEP", func(b *bed) { b.fdbs[101].Put(l2.Entry{MAC: 0x020000000009, Dest: l2.Remote(301)}) }, "VRF red > VNI 301: VNI 101 has 02:00:00:00:00:09 at VTEP 10.255.0.2 of VNI 301"},
 		{"flood to a VTEP", func(b *bed) { b.domain(201).BD.VTEPs = []table.VTEPID{101} }, "VRF blue > VRF red: VNI 201 floods to VTEP 10.255.0.2 of VNI 101"},
 		{"flood to a circuit", func(b *bed) { b.domain(301).BD.ACs = b.domain(101).BD.ACs }, "VNI 301 > VRF red: VNI 301 floods to port p1, untagged"},
@@ -222,7 +228,7 @@ func TestBreaches(t *testing.T) {
 		}, "VRF blue > VRF red: VRF blue routes 10.3.0.1/32 into VNI 101"},
 		{"leaf", func(b *bed) { b.route("red", "10.3.0.0/16", b.leaf(601, 601)) }, "VRF red > VRF blue: VRF red routes 10.3.0.0/16 by VTEP 10.255.0.2 of VNI 601"},
 		{"leaf, VNI alone", func(b *bed) { b.route("red", "10.3.0.0/16", b.leaf(501, 601)) }, "VRF red > VRF blue: VRF red routes 10.3.0.0/16 by VTEP 10.255.0.2 of VNI 601"},
-		{"leaf, VTEP alone", func(b *bed) { b.route("red", "10.3.0.0/16", b.leaf(601, 501)) }, "VRF red > VRF blue: VRF red routes 10.3.0.0/16 by VTEP 10.255.0.2 of VNI 601"},
+		{"leaf, VTEP alone", func(b *bed) { b.route("red", "10.3.0.0/16", b.leaf(601, 501)) }, "VRF red > VRF blue: VRF red routes 10.3.0.0/16 into VNI 501 by a VTEP of VNI 601"},
 		{"one SecY for two", func(b *bed) { b.secY(501, 1, 2); b.domain(601).SecY = b.domain(501).SecY }, "VRF blue > VRF red: VNI 601 has the SecY of VNI 501"},
 		{"one key for two", func(b *bed) { b.secY(501, 1, 2); b.secY(601, 3, 2) }, "VRF blue > VRF red: VNI 601 has a key of VNI 501"},
 		{"guard of another VRF", func(b *bed) { b.tables.VRFs[901].Name = "blue" }, "VRF red > VRF blue: VNI 901 is passed on for VRF blue"},
@@ -232,14 +238,108 @@ func TestBreaches(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			b := newBed(t)
 			tt.edit(b)
-			r := b.verify()
-			for _, x := range r.Breaches {
-				if strings.HasPrefix(x.From+" > "+x.To+": "+x.Step, tt.want) {
-					return
-				}
-			}
-			t.Errorf("%+v, want %s", r.Breaches, tt.want)
+			breached(t, b.verify(), tt.want)
 		})
+	}
+}
+
+// withContract lets red's 10.1.1.0/25 and blue's 10.9.0.0/16 speak, in the document and in
+// the loaded VRFs, where red has routes for it.
+func withContract(b *bed) {
+	b.doc += "contracts:\n- {name: red-blue, from: red, to: blue, prefixes: [10.9.0.0/16], return: [10.2.1.0/24]}\n"
+	there := &l3.Leak{Contract: "red-blue", To: 2, VRF: "blue", Sources: []netip.Prefix{pfx("10.2.1.0/24")}, Prefixes: []netip.Prefix{pfx("10.9.0.0/16")}}
+	back := &l3.Leak{Contract: "red-blue", To: 1, VRF: "red", Sources: there.Prefixes, Prefixes: there.Sources}
+	b.vrfs["red"].Leaks, b.vrfs["blue"].Leaks = []*l3.Leak{there}, []*l3.Leak{back}
+	b.route("red", "10.9.0.0/16", &l3.Route{Kind: l3.Connected, VNI: 201, Leak: there})
+	b.route("red", "10.9.1.0/24", leakedBy(there, b.leaf(601, 601)))
+}
+
+// leakedBy returns r as a contract leaks it.
+func leakedBy(l *l3.Leak, r *l3.Route) *l3.Route {
+	r.Leak = l
+	return r
+}
+
+// TestPermitted: what a contract says may lead from one tenant to another, is
+// named with the contract; what goes beyond it in any way is a breach.
+func TestPermitted(t *testing.T) {
+	b := newBed(t)
+	withContract(b)
+	r := b.verify()
+	want := []isolation.Permitted{
+		{Contract: "red-blue", Breach: isolation.Breach{From: "VRF red", To: "VRF blue", Step: "VRF red routes 10.9.0.0/16 into VNI 201"}},
+		{Contract: "red-blue", Breach: isolation.Breach{From: "VRF red", To: "VRF blue", Step: "VRF red routes 10.9.1.0/24 by VTEP 10.255.0.2 of VNI 601"}},
+	}
+	if !r.OK() || !slices.Equal(r.Permitted, want) || r.Further != 0 {
+		t.Errorf("%+v, want %+v", r, want)
+	}
+	for i := range isolation.MaxBreaches {
+		b.route("red", netip.PrefixFrom(netip.AddrFrom4([4]byte{10, 9, 2, byte(i)}), 32).String(), leakedBy(b.vrfs["red"].Leaks[0], b.leaf(601, 601)))
+	}
+	if r := b.verify(); !r.OK() || len(r.Permitted) != isolation.MaxBreaches || r.Further != 2 {
+		t.Errorf("many: %d and %d more, breaches %+v", len(r.Permitted), r.Further, r.Breaches)
+	}
+	for _, tt := range []struct {
+		name string
+		edit func(b *bed)
+		want string
+	}{
+		{"no contract", func(b *bed) { b.doc = document }, "VRF red > VRF blue: VRF red routes 10.9.0.0/16 into VNI 201"},
+		{"a leak without a contract", func(b *bed) { b.doc = document }, "VRF blue > VRF red: VRF blue sends from [10.9.0.0/16] to [10.2.1.0/24] of VRF red"},
+		{"a wider prefix", func(b *bed) { b.route("red", "10.8.0.0/15", b.leaf(601, 601)) }, "VRF red > VRF blue: VRF red routes 10.8.0.0/15 by VTEP"},
+		{"a route that does not bear the contract", func(b *bed) { b.route("red", "10.9.3.0/24", b.leaf(601, 601)) }, "VRF red > VRF blue: VRF red routes 10.9.3.0/24 by VTEP"},
+		{"an own VNI by a VTEP of the other", func(b *bed) {
+			b.route("red", "10.9.3.0/24", leakedBy(b.vrfs["red"].Leaks[0], b.leaf(601, 501)))
+		}, "VRF red > VRF blue: VRF red routes 10.9.3.0/24 into VNI 501 by a VTEP of VNI 601"},
+		{"the other direction", func(b *bed) { b.route("blue", "10.9.1.0/24", b.leaf(501, 501)) }, "VRF blue > VRF red: VRF blue routes 10.9.1.0/24 by VTEP"},
+		{"another VNI", func(b *bed) { b.route("red", "10.9.1.0/24", b.leaf(301, 301)) }, "VRF red > VNI 301: VRF red routes 10.9.1.0/24 by VTEP"},
+		{"a VTEP of the wrong VNI", func(b *bed) { b.route("red", "10.9.1.0/24", b.leaf(501, 601)) }, "VRF blue > VRF red: VRF red routes 10.9.1.0/24 into VNI 601 by a VTEP of VNI 501"},
+		{"more sources", func(b *bed) { b.vrfs["red"].Leaks[0].Sources = []netip.Prefix{pfx("10.2.0.0/16")} }, "VRF red > VRF blue: VRF red sends from [10.2.0.0/16] to"},
+		{"more prefixes", func(b *bed) {
+			b.vrfs["red"].Leaks[0].Prefixes = []netip.Prefix{pfx("10.9.0.0/16"), pfx("10.8.0.0/16")}
+		}, "VRF red > VRF blue: VRF red sends from"},
+		{"another contract's name", func(b *bed) { b.vrfs["red"].Leaks[0].Contract = "x" }, "VRF red > VRF blue: VRF red sends from"},
+		{"another VRF's handle", func(b *bed) { b.vrfs["red"].Leaks[0].To = 1 }, "VRF red > VRF red: VRF red sends to VRF red by a contract with VRF blue"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			b := newBed(t)
+			withContract(b)
+			tt.edit(b)
+			breached(t, b.verify(), tt.want)
+		})
+	}
+}
+
+// TestVerifyNew: of a snapshot that is not published, what outlives snapshots is
+// left out, and the rest is looked at, with the VNI that each breach is of.
+func TestVerifyNew(t *testing.T) {
+	b := newBed(t)
+	b.route("red", "10.3.0.0/16", b.leaf(601, 601))
+	b.fdbs[101].Put(l2.Entry{MAC: 0x020000000009, Dest: l2.Remote(301)})
+	b.secY(501, 1, 2)
+	b.secY(601, 3, 2)
+	if r := b.verify(); len(r.Breaches) != 3 {
+		t.Fatalf("%+v, want 3 breaches", r.Breaches)
+	}
+	n, err := config.Parse([]byte(b.doc), "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	look := func(routes map[netip.Prefix]*l3.Route) isolation.Report {
+		return isolation.VerifyNew(isolation.PlanOf(n), fabric.NewSnapshot(b.tables), func(v *l3.VRF) iter.Seq2[netip.Prefix, *l3.Route] {
+			if v.Name == "red" {
+				return maps.All(routes)
+			}
+			return maps.All[map[netip.Prefix]*l3.Route](nil)
+		})
+	}
+	r := look(nil)
+	if len(r.Breaches) != 1 || r.Breaches[0].VNI != 601 || !strings.HasPrefix(r.Breaches[0].Step, "VNI 601 has a key of VNI 501") {
+		t.Errorf("%+v, want the one key", r.Breaches)
+	}
+	r = look(map[netip.Prefix]*l3.Route{pfx("10.4.0.0/16"): b.leaf(601, 601)})
+	if len(r.Breaches) != 2 || r.Breaches[1].Step != "VRF red routes 10.4.0.0/16 by VTEP 10.255.0.2 of VNI 601" {
+		t.Errorf("%+v, want the one key, and the route that will be there", r.Breaches)
 	}
 }
 
@@ -280,4 +380,15 @@ func BenchmarkVerify(b *testing.B) {
 		}
 	}
 	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/(2*entries), "ns/entry")
+}
+
+// breached wants a breach whose tenants and step begin with want.
+func breached(t *testing.T, r isolation.Report, want string) {
+	t.Helper()
+	for _, x := range r.Breaches {
+		if strings.HasPrefix(x.From+" > "+x.To+": "+x.Step, want) {
+			return
+		}
+	}
+	t.Errorf("%+v, want %s", r.Breaches, want)
 }

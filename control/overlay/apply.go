@@ -22,11 +22,22 @@ func (o *Overlay) Apply() Outcome {
 	c := o.sp.Flush(o.clock())
 	o.events(c.Events)
 	o.suppressed(c.Suppressed)
+	for i := range c.Segments {
+		o.segment(&c.Segments[i])
+	}
 	for i := range c.Groups {
-		o.group(&c.Groups[i])
+		if !c.Groups[i].Remove {
+			o.group(&c.Groups[i])
+		}
 	}
 	for i := range c.MACs {
 		o.mac(&c.MACs[i])
+	}
+	// When no MAC points at it any more.
+	for i := range c.Groups {
+		if c.Groups[i].Remove {
+			o.ungroup(&c.Groups[i])
+		}
 	}
 	// After the MACs: what moved away has its new place, and is not unknown for a
 	// moment.
@@ -45,7 +56,7 @@ func (o *Overlay) Apply() Outcome {
 			o.counts.Announced++
 		}
 	}
-	if len(c.MACs)+len(c.Floods)+len(c.Groups)+len(c.Evictions)+len(c.Prefixes) > 0 {
+	if len(c.MACs)+len(c.Floods)+len(c.Groups)+len(c.Segments)+len(c.Evictions)+len(c.Prefixes) > 0 {
 		o.counts.Publications++
 	}
 	return Outcome{Routes: c.Routes, Interest: c.Interest, Members: o.members(c.Members)}
@@ -54,7 +65,6 @@ func (o *Overlay) Apply() Outcome {
 // mac takes what changed about a MAC behind another node.
 func (o *Overlay) mac(c *evpn.MACChange) {
 	key := macKey{c.VNI, c.MAC}
-	o.groups.leave(key)
 	if c.Remove {
 		if d := o.quarantine(key); d != nil && d.Keeper.IsValid() {
 			o.blackhole(key) // the keeper is gone; the newcomer stays out until released
@@ -63,18 +73,13 @@ func (o *Overlay) mac(c *evpn.MACChange) {
 		o.displace(key)
 		return
 	}
-	if !c.ESI.IsZero() {
-		o.groups.join(key, *c)
-	}
 	o.place(key, c)
 }
 
 // place puts a MAC where c says, or takes it away when that is nowhere.
 func (o *Overlay) place(key macKey, c *evpn.MACChange) {
-	id, ok := o.destination(key, c)
-	if !ok || !o.tables.Place(l2.Placement{
-		VNI: c.VNI, MAC: c.MAC, Dest: l2.Remote(id), Fixed: c.Sticky, Frozen: c.Frozen,
-	}) {
+	to, ok := o.destination(c)
+	if !ok || !o.tables.Place(l2.Placement{VNI: c.VNI, MAC: c.MAC, Dest: to, Fixed: c.Sticky, Frozen: c.Frozen}) {
 		o.counts.Unplaced++
 		o.displace(key)
 		return
@@ -82,12 +87,18 @@ func (o *Overlay) place(key macKey, c *evpn.MACChange) {
 	o.counts.Placed++
 }
 
-// destination returns the VTEP that frames to a MAC are sent to.
-func (o *Overlay) destination(key macKey, c *evpn.MACChange) (table.VTEPID, bool) {
-	if !c.ESI.IsZero() {
-		return o.groups.pick(key, c, func(t evpn.Target) (table.VTEPID, bool) { return o.reach(c.VNI, t) })
+// destination returns the VTEP, or the group of them, that frames to a MAC are sent
+// to.
+func (o *Overlay) destination(c *evpn.MACChange) (l2.Dest, bool) {
+	if c.ESI.IsZero() {
+		id, ok := o.reach(c.VNI, c.Target)
+		return l2.Remote(id), ok
 	}
-	return o.reach(c.VNI, c.Target)
+	g := o.groups.known[groupKey{c.VNI, c.ESI, c.Target}]
+	if g == nil {
+		return l2.Dest{}, false
+	}
+	return l2.InGroup(g.id), true
 }
 
 // reach returns the handle of a target. A VNI other than the domain's own, that

@@ -37,7 +37,7 @@ func (o *Overlay) Bind(vni table.VNI, mac table.MAC, ip netip.Addr, at table.ACI
 		m.Sticky = e.Static && !e.External
 	}
 	m.Bits = bitsOf(ip, router)
-	if o.sp.Learn(o.clock(), m) != evpn.Accepted {
+	if o.learn(m) != evpn.Accepted {
 		return false
 	}
 	o.bound[hostKey{vni, ip}] = binding{mac, router}

@@ -3,6 +3,7 @@ package overlay
 import (
 	"maps"
 	"net/netip"
+	"slices"
 
 	"github.com/ztos/ztos/bgp/evpn"
 	"github.com/ztos/ztos/config"
@@ -38,6 +39,16 @@ func Configuration(n *config.Node) evpn.Config {
 			grant(c.Grants, v, b.VNI)
 		}
 	}
+	for i := range n.EthernetSegments {
+		s := &n.EthernetSegments[i]
+		x := evpn.EthernetSegment{ESI: s.Identifier(), SingleActive: s.Mode == config.SingleActive, DF: s.DF.Election()}
+		for _, b := range c.BDs {
+			if attached(n, b.VNI, s.Port) {
+				x.VNIs = append(x.VNIs, b.VNI)
+			}
+		}
+		c.Segments = append(c.Segments, x)
+	}
 	for i := range n.VRFs {
 		v := &n.VRFs[i]
 		for _, a := range v.VTEPs {
@@ -47,6 +58,13 @@ func Configuration(n *config.Node) evpn.Config {
 		}
 	}
 	return c
+}
+
+// attached reports whether a bridge domain has a circuit at a port.
+func attached(n *config.Node, vni table.VNI, port string) bool {
+	return slices.ContainsFunc(n.BridgeDomains, func(b config.BridgeDomain) bool {
+		return b.VNI == vni && slices.ContainsFunc(b.Attach, func(a config.Attach) bool { return a.Port == port })
+	})
 }
 
 // grant lets a VTEP announce a VNI.
@@ -79,6 +97,7 @@ func (o *Overlay) Configure(c evpn.Config, names map[table.VNI]string) error {
 			o.adopt(b.VNI)
 		}
 	}
+	o.regroup()
 	for vni := range old {
 		if _, stays := o.bds[vni]; !stays {
 			o.abandon(vni)
@@ -102,7 +121,7 @@ func (o *Overlay) reportUngranted() {
 func (o *Overlay) adopt(vni table.VNI) {
 	for e := range o.tables.Entries(vni) {
 		if e.Dest.Kind == l2.DestLocal && !e.External {
-			o.sp.Learn(o.clock(), evpn.LocalMAC{VNI: vni, MAC: e.MAC, Port: e.Dest.ID, Sticky: e.Static})
+			o.learn(evpn.LocalMAC{VNI: vni, MAC: e.MAC, Port: e.Dest.ID, Sticky: e.Static})
 			o.bindAll(macKey{vni, e.MAC}, e.Dest.ID, e.Static)
 		}
 	}

@@ -49,7 +49,7 @@ func (o *Overlay) events(list []evpn.Event) {
 		case evpn.EventRefused:
 			o.refuse(e.To, e.VNI, e.Reason.String(), e.Key.String())
 		case evpn.EventDF:
-			log.Info("evpn: designated forwarder", "esi", e.ESI, "df", e.DF)
+			o.log.Info("evpn: designated forwarder", "vni", e.VNI, "esi", e.ESI, "this-leaf", e.DF)
 		}
 	}
 }

@@ -16,6 +16,10 @@ type Tables interface {
 	Displace(table.VNI, table.MAC) bool
 	Evict(table.VNI, table.MAC, table.ACID) bool
 	Freeze(table.VNI, table.MAC, bool) bool
+	SetGroup(table.VNI, l2.GroupID, *l2.Group) bool
+	FlushDest(table.VNI, l2.Dest)
+	// SetSegment says what is to be done for the segment behind a circuit.
+	SetSegment(table.ACID, l2.SegmentState)
 	// Entry returns what the FDB has of a MAC, Entries all that it has.
 	Entry(table.VNI, table.MAC) (l2.Entry, bool)
 	Entries(table.VNI) iter.Seq[l2.Entry]
@@ -37,9 +41,11 @@ type Overlay struct {
 	grants map[netip.Addr]evpn.Grant
 	peers  map[evpn.PeerID]*peer
 	groups groups
-	barred []macKey                   // refused here as duplicates, since the last Apply
-	floods map[table.VNI][]netip.Addr // as handed to Tables
-	member map[evpn.Member]bool       // spine: granted memberships
+
+	segments segments
+	barred   []macKey                   // refused here as duplicates, since the last Apply
+	floods   map[table.VNI][]netip.Addr // as handed to Tables
+	member   map[evpn.Member]bool       // spine: granted memberships
 
 	neighbours Neighbours          // nil: nobody follows
 	bound      map[hostKey]binding // by Bind
@@ -85,7 +91,9 @@ type Counts struct {
 	Floods       uint64 // flood lists published
 	Placed       uint64 // MACs put into the FDB, or moved in it
 	Displaced    uint64
-	Unplaced     uint64 // MACs that the FDB did not take
+	Unplaced     uint64 // MACs and groups that the FDB did not take
+	Groups       uint64 // changes of where the MACs of a segment are
+	Elections    uint64 // times that this node became, or ceased to be, a designated forwarder
 	Routed       uint64 // routes of VRFs that were set
 	Unrouted     uint64 // and taken away
 	Publications uint64 // batches that changed a table
@@ -97,7 +105,7 @@ func New(t Tables, clock func() int64, log *slog.Logger) *Overlay {
 	return &Overlay{
 		log: log, clock: clock, tables: t, sp: evpn.New(),
 		bds: map[table.VNI]domain{}, peers: map[evpn.PeerID]*peer{},
-		groups: newGroups(), floods: map[table.VNI][]netip.Addr{}, member: map[evpn.Member]bool{},
+		groups: newGroups(), segments: newSegments(), floods: map[table.VNI][]netip.Addr{}, member: map[evpn.Member]bool{},
 		refusals: refusals{at: map[refusalKey]*Refusal{}},
 		vrfs:     map[table.VNI]*vrf{}, hosts: newHosts(), bound: map[hostKey]binding{}, replay: map[table.VNI]bool{},
 	}
@@ -118,9 +126,15 @@ func (o *Overlay) PeerUp(p evpn.Peer) {
 func (o *Overlay) PeerDown(id evpn.PeerID, keep bool) {
 	if p := o.peers[id]; p != nil {
 		p.up = false
+		if !keep {
+			delete(o.peers, id) // it may come back under another ID
+		}
 	}
 	o.sp.PeerDown(o.clock(), id, keep)
 }
+
+// LongLived says that a peer's time to restart is over and its long-lived one begins.
+func (o *Overlay) LongLived(id evpn.PeerID) { o.sp.LongLived(o.clock(), id) }
 
 // EndOfRIB says that a peer has sent all it has, or has had the time for it.
 func (o *Overlay) EndOfRIB(id evpn.PeerID) {
@@ -152,7 +166,7 @@ func (o *Overlay) Admit(vni table.VNI, mac table.MAC, at table.ACID) bool {
 	if _, ok := o.bds[vni]; !ok {
 		return true // no EVPN there
 	}
-	v := o.sp.Learn(o.clock(), evpn.LocalMAC{VNI: vni, MAC: mac, Port: uint32(at)})
+	v := o.learn(evpn.LocalMAC{VNI: vni, MAC: mac, Port: uint32(at)})
 	if v == evpn.Quarantined {
 		o.barred = append(o.barred, macKey{vni, mac})
 	}
@@ -178,7 +192,7 @@ func (o *Overlay) Learned(changes []l2.Change) {
 		case l2.Added:
 			if c.To.Kind == l2.DestLocal {
 				// Configured at a circuit: it does not move.
-				o.sp.Learn(now, evpn.LocalMAC{VNI: c.VNI, MAC: c.MAC, Port: c.To.ID, Sticky: true})
+				o.learn(evpn.LocalMAC{VNI: c.VNI, MAC: c.MAC, Port: c.To.ID, Sticky: true})
 				o.bindAll(macKey{c.VNI, c.MAC}, c.To.ID, true)
 			} else if c.From.Kind == l2.DestLocal {
 				o.sp.Forget(now, c.VNI, c.MAC, netip.Addr{})

@@ -2,6 +2,7 @@ package overlay_test
 
 import (
 	"net/netip"
+	"slices"
 	"testing"
 
 	"github.com/ztos/ztos/bgp/evpn"
@@ -379,21 +380,31 @@ func TestSegment(t *testing.T) {
 	}
 	n.overlay.Update(us)
 	n.apply()
-	at := map[l2.Dest]int{}
+	both := []l2.Dest{handle(2), handle(3)}
 	for m := range macs {
-		e, _ := n.Entry(red, mac(100+m))
-		at[e.Dest]++
+		r.expect("behind the segment", 1, 100+m, l2.InGroup(1))
 	}
-	if at[handle(2)]+at[handle(3)] != macs || at[handle(2)] < macs/8 || at[handle(3)] < macs/8 {
-		t.Fatalf("MACs are at %v", at)
+	if g := n.FDB(red).Group(1); !slices.Equal(g.Members, both) || !slices.Equal(g.Sources, both) {
+		t.Fatalf("MACs are at %+v", g)
 	}
+	n.TakeChanges()
 	n.overlay.Update([]evpn.Update{{Peer: peerOf(2), Withdraw: true, Route: evpn.Route{
 		Key: evpn.KeyOfAD(evpn.NewRD(vtep(2), 2), esi, evpn.MaxTag),
 	}}})
 	n.apply()
-	for m := range macs {
-		r.expect("after the mass withdrawal", 1, 100+m, handle(3))
+	if g := n.FDB(red).Group(1); !slices.Equal(g.Members, both[1:]) || !slices.Equal(g.Sources, both[1:]) {
+		t.Errorf("after the mass withdrawal MACs are at %+v", g)
 	}
+	if c := n.TakeChanges(); len(c) != 0 {
+		t.Errorf("the mass withdrawal changed %d MACs", len(c))
+	}
+	if n.overlay.PeerDown(peerOf(2), false); n.apply().Members {
+		t.Error("a leaf has memberships")
+	}
+	if g := n.FDB(red).Group(1); g != nil {
+		t.Errorf("without MACs the group is %+v", g)
+	}
+	r.expect("withdrawn", 1, 100, nowhere)
 }
 
 // TestRefusalsBounded: a peer that invents VTEPs does not fill the memory.

@@ -38,6 +38,8 @@ type node struct {
 	floods  map[table.VNI][]netip.Addr
 	sent    []evpn.RouteChange // since the last exchange
 	known   map[evpn.Key]evpn.Route
+
+	segments map[table.ACID]l2.SegmentState
 }
 
 func (n *node) Entry(vni table.VNI, m table.MAC) (l2.Entry, bool) { return n.FDB(vni).Get(m) }
@@ -47,6 +49,8 @@ func (n *node) Flood(lists map[table.VNI][]netip.Addr) {
 		n.floods[vni] = l
 	}
 }
+
+func (n *node) SetSegment(at table.ACID, s l2.SegmentState) { n.segments[at] = s }
 
 func (n *node) Remote(vni table.VNI, v netip.Addr) (table.VTEPID, bool) {
 	return table.VTEPID(v.As4()[3]), vni == red && n.granted[v]
@@ -80,7 +84,7 @@ func newRig(t *testing.T, n int) *rig {
 	for i := 1; i <= n; i++ {
 		x := &node{
 			Learner: l2.NewLearner(), t: t, i: i, granted: map[netip.Addr]bool{}, floods: map[table.VNI][]netip.Addr{},
-			known: map[evpn.Key]evpn.Route{},
+			known: map[evpn.Key]evpn.Route{}, segments: map[table.ACID]l2.SegmentState{},
 		}
 		d := l2.DomainConfig{VNI: red, Circuits: []l2.Circuit{{ID: 1, Port: 1}, {ID: 2, Port: 2}}}
 		for k := 1; k <= n; k++ {

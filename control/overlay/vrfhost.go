@@ -70,7 +70,7 @@ func (o *Overlay) bind(key macKey, addr netip.Addr, circuit uint32, sticky bool)
 	m := evpn.LocalMAC{
 		VNI: key.vni, MAC: key.mac, IP: addr, Port: circuit, Sticky: sticky, Bits: bitsOf(addr, b.router && b.mac == key.mac),
 	}
-	if o.sp.Learn(o.clock(), m) == evpn.Quarantined {
+	if o.learn(m) == evpn.Quarantined {
 		o.barred = append(o.barred, key)
 	}
 }
