@@ -10,4 +10,4 @@ export PATH
 protoc -I proto \
 	--go_out=ztosv1 --go_opt=module=github.com/ztos/ztos/api/ztosv1 \
 	--go-grpc_out=ztosv1 --go-grpc_opt=module=github.com/ztos/ztos/api/ztosv1 \
-	ztos/v1/node.proto ztos/v1/evpn.proto ztos/v1/bfd.proto ztos/v1/verify.proto
+	ztos/v1/node.proto ztos/v1/evpn.proto ztos/v1/bfd.proto ztos/v1/verify.proto ztos/v1/dhcp.proto

@@ -18,8 +18,11 @@ func BGP(b *status.BGP) *pb.GetBGPResponse {
 			return &pb.BGPPeer{
 				Name: p.Name, Address: addrText(p.Address), As: p.AS, Client: p.Client, State: p.State, AgeNs: int64(p.Age),
 				Received: p.Received, Advertised: p.Advertised, RxMessages: p.RxMessages, TxMessages: p.TxMessages,
-				Ignored: p.Ignored, Restarting: p.Restarting, Error: p.Error,
+				Ignored: p.Ignored, Restarting: p.Restarting, Error: p.Error, Vrf: p.VRF,
 			}
+		}),
+		External: each(b.External, func(x status.ExternalVRF) *pb.ExternalVRF {
+			return &pb.ExternalVRF{Vrf: x.VRF, As: x.AS, Routes: int64(x.Routes), Faults: each(x.Faults, namedCount)}
 		}),
 	}
 }
@@ -35,8 +38,11 @@ func FromBGP(m *pb.GetBGPResponse) (status.BGP, error) {
 				State: p.GetState(), Age: config.Duration(p.GetAgeNs()),
 				Received: p.GetReceived(), Advertised: p.GetAdvertised(),
 				RxMessages: p.GetRxMessages(), TxMessages: p.GetTxMessages(),
-				Ignored: p.GetIgnored(), Restarting: p.GetRestarting(), Error: p.GetError(),
+				Ignored: p.GetIgnored(), Restarting: p.GetRestarting(), Error: p.GetError(), VRF: p.GetVrf(),
 			}
+		}),
+		External: each(m.GetExternal(), func(x *pb.ExternalVRF) status.ExternalVRF {
+			return status.ExternalVRF{VRF: x.GetVrf(), AS: x.GetAs(), Routes: int(x.GetRoutes()), Faults: each(x.GetFaults(), fromNamedCount)}
 		}),
 	}
 	return b, r.err()
@@ -58,6 +64,7 @@ func EVPN(e *status.EVPN) *pb.GetEVPNResponse {
 				Vtep: addrText(x.VTEP), Vni: uint32(x.VNI), Reason: x.Reason, Count: x.Count, Route: x.Route, AgeNs: int64(x.Age),
 			}
 		}),
+		Segments: each(e.Segments, segment), Groups: each(e.Groups, group),
 	}
 }
 
@@ -81,6 +88,7 @@ func FromEVPN(m *pb.GetEVPNResponse) (status.EVPN, error) {
 				Reason: x.GetReason(), Count: x.GetCount(), Route: x.GetRoute(), Age: config.Duration(x.GetAgeNs()),
 			}
 		}),
+		Segments: each(m.GetSegments(), r.segment), Groups: each(m.GetGroups(), r.group),
 	}
 	return e, r.err()
 }
@@ -131,7 +139,7 @@ func suppression(s *status.Suppression) *pb.Suppression {
 	}
 	return &pb.Suppression{
 		Drop: s.Drop, Local: int64(s.Local), Known: int64(s.Known),
-		Counts: each(s.Counts, func(c status.NamedCount) *pb.NamedCount { return &pb.NamedCount{Name: c.Name, Count: c.Count} }),
+		Counts: each(s.Counts, namedCount),
 	}
 }
 
@@ -141,9 +149,7 @@ func fromSuppression(m *pb.Suppression) *status.Suppression {
 	}
 	return &status.Suppression{
 		Drop: m.GetDrop(), Local: int(m.GetLocal()), Known: int(m.GetKnown()),
-		Counts: each(m.GetCounts(), func(c *pb.NamedCount) status.NamedCount {
-			return status.NamedCount{Name: c.GetName(), Count: c.GetCount()}
-		}),
+		Counts: each(m.GetCounts(), fromNamedCount),
 	}
 }
 

@@ -32,7 +32,7 @@ func Explanation(e status.Explanation) *pb.ExplainResponse {
 	return &pb.ExplainResponse{Why: e.Why, Places: each(e.Places, func(p status.Place) *pb.Place {
 		return &pb.Place{
 			Vni: uint32(p.VNI), Name: p.Name, Mac: macText(p.MAC), Address: addrText(p.Address), Kind: p.Kind, Port: p.Port,
-			Vlan: uint32(p.VLAN), Vtep: addrText(p.VTEP), Source: p.Source, Why: p.Why,
+			Vlan: uint32(p.VLAN), Vtep: addrText(p.VTEP), Segment: p.Segment, Source: p.Source, Why: p.Why,
 			Routes: each(p.Routes, func(x status.ExplainedRoute) *pb.ExplainedRoute {
 				return &pb.ExplainedRoute{
 					Rd: x.RD, Mac: macText(x.MAC), Address: addrText(x.Address), NextHop: addrText(x.NextHop), Label: uint32(x.Label),
@@ -41,6 +41,10 @@ func Explanation(e status.Explanation) *pb.ExplainResponse {
 			}),
 			Keys: explainedKeys(p.Keys),
 		}
+	}), Routed: each(e.Routed, func(x status.Routed) *pb.Routed {
+		return &pb.Routed{Route: Route(x.Route), Why: x.Why, Ways: each(x.Ways, func(w status.Way) *pb.Way {
+			return &pb.Way{Path: path(w.Path), Keys: explainedKeys(w.Keys), Why: w.Why}
+		})}
 	})}
 }
 
@@ -67,7 +71,7 @@ func FromExplanation(m *pb.ExplainResponse) (status.Explanation, error) {
 		return status.Place{
 			VNI: r.vni("places.vni", p.GetVni(), true), Name: p.GetName(), MAC: r.mac("places.mac", p.GetMac()),
 			Address: r.addr("places.address", p.GetAddress()), Kind: p.GetKind(), Port: p.GetPort(),
-			VLAN: uint16(r.small("places.vlan", p.GetVlan(), 4094)), VTEP: r.addr("places.vtep", p.GetVtep()),
+			VLAN: uint16(r.small("places.vlan", p.GetVlan(), 4094)), VTEP: r.addr("places.vtep", p.GetVtep()), Segment: p.GetSegment(),
 			Source: p.GetSource(), Why: p.GetWhy(),
 			Routes: each(p.GetRoutes(), func(x *pb.ExplainedRoute) status.ExplainedRoute {
 				return status.ExplainedRoute{
@@ -79,6 +83,10 @@ func FromExplanation(m *pb.ExplainResponse) (status.Explanation, error) {
 			}),
 			Keys: fromExplainedKeys(&r, p.GetKeys()),
 		}
+	}), Routed: each(m.GetRouted(), func(x *pb.Routed) status.Routed {
+		return status.Routed{Route: r.route("routed.route.", x.GetRoute()), Why: x.GetWhy(), Ways: each(x.GetWays(), func(w *pb.Way) status.Way {
+			return status.Way{Path: r.path("routed.ways.path.", w.GetPath()), Keys: fromExplainedKeys(&r, w.GetKeys()), Why: w.GetWhy()}
+		})}
 	})}
 	return e, r.err()
 }

@@ -4,7 +4,6 @@ import (
 	"encoding"
 	"fmt"
 	"math"
-	"net"
 	"net/netip"
 
 	"github.com/ztos/ztos/config"
@@ -44,12 +43,11 @@ func (r *reader) mac(path, s string) table.MAC {
 	if s == "" {
 		return 0
 	}
-	hw, err := net.ParseMAC(s)
-	if err != nil || len(hw) != 6 {
-		r.fault(path, "%q is not a MAC address", s)
-		return 0
+	m, err := table.ParseMAC(s)
+	if err != nil {
+		r.fault(path, "%v", err)
 	}
-	return table.MACFrom(hw)
+	return m
 }
 
 func (r *reader) addr(path, s string) (a netip.Addr) {

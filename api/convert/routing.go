@@ -44,9 +44,8 @@ func FromVRF(m *pb.VRF) (status.VRF, error) {
 func Route(t status.Route) *pb.Route {
 	m := &pb.Route{
 		Vrf: t.VRF, Origin: t.Origin, Kind: t.Kind, Best: t.Best, Vni: uint32(t.VNI),
-		Paths: each(t.Paths, func(p status.Path) *pb.Path {
-			return &pb.Path{Host: addrText(p.Host), Vtep: addrText(p.VTEP), Vni: uint32(p.VNI), Mac: macText(p.MAC)}
-		}),
+		Contract: t.Contract, From: t.From,
+		Paths: each(t.Paths, path),
 	}
 	if t.Prefix.IsValid() {
 		m.Prefix = t.Prefix.String()
@@ -54,25 +53,38 @@ func Route(t status.Route) *pb.Route {
 	return m
 }
 
+func path(p status.Path) *pb.Path {
+	return &pb.Path{Host: addrText(p.Host), Vtep: addrText(p.VTEP), Vni: uint32(p.VNI), Mac: macText(p.MAC)}
+}
+
 // FromRoute is the reverse of Route.
 func FromRoute(m *pb.Route) (status.Route, error) {
 	var r reader
+	t := r.route("", m)
+	return t, r.err()
+}
+
+func (r *reader) route(at string, m *pb.Route) status.Route {
 	t := status.Route{
-		VRF: m.GetVrf(), Origin: m.GetOrigin(), Kind: m.GetKind(), Best: m.GetBest(), VNI: r.vni("vni", m.GetVni(), false),
+		VRF: m.GetVrf(), Origin: m.GetOrigin(), Kind: m.GetKind(), Best: m.GetBest(), VNI: r.vni(at+"vni", m.GetVni(), false),
+		Contract: m.GetContract(), From: m.GetFrom(),
 	}
 	if s := m.GetPrefix(); s != "" {
-		for _, p := range r.prefixes("prefix", []string{s}) {
+		for _, p := range r.prefixes(at+"prefix", []string{s}) {
 			t.Prefix = p
 		}
 	}
 	for i, p := range m.GetPaths() {
-		at := fmt.Sprintf("paths[%d].", i)
-		t.Paths = append(t.Paths, status.Path{
-			Host: r.addr(at+"host", p.GetHost()), VTEP: r.addr(at+"vtep", p.GetVtep()),
-			VNI: r.vni(at+"vni", p.GetVni(), false), MAC: r.mac(at+"mac", p.GetMac()),
-		})
+		t.Paths = append(t.Paths, r.path(fmt.Sprintf("%spaths[%d].", at, i), p))
 	}
-	return t, r.err()
+	return t
+}
+
+func (r *reader) path(at string, m *pb.Path) status.Path {
+	return status.Path{
+		Host: r.addr(at+"host", m.GetHost()), VTEP: r.addr(at+"vtep", m.GetVtep()),
+		VNI: r.vni(at+"vni", m.GetVni(), false), MAC: r.mac(at+"mac", m.GetMac()),
+	}
 }
 
 // Neighbour returns n as a message.

@@ -106,7 +106,7 @@ func MAC(m status.MAC) *pb.MACEntry {
 	return &pb.MACEntry{
 		Vni: uint32(m.VNI), Mac: macText(m.MAC), Port: m.Port, Vlan: uint32(m.VLAN),
 		InnerVlan: uint32(m.InnerVLAN), Vtep: addrText(m.VTEP), Static: m.Static, AgeNs: int64(m.Age),
-		Evpn: m.EVPN, Quarantined: m.Quarantined,
+		Evpn: m.EVPN, Quarantined: m.Quarantined, Segment: m.Segment,
 	}
 }
 
@@ -118,7 +118,7 @@ func FromMAC(m *pb.MACEntry) (status.MAC, error) {
 		VLAN:      uint16(r.small("vlan", m.GetVlan(), 4095)),
 		InnerVLAN: uint16(r.small("inner_vlan", m.GetInnerVlan(), 4095)),
 		VTEP:      r.addr("vtep", m.GetVtep()), Static: m.GetStatic(), Age: config.Duration(m.GetAgeNs()),
-		EVPN: m.GetEvpn(), Quarantined: m.GetQuarantined(),
+		EVPN: m.GetEvpn(), Quarantined: m.GetQuarantined(), Segment: m.GetSegment(),
 	}
 	return e, r.err()
 }

@@ -14,6 +14,10 @@ func Isolation(s *status.Isolation) *pb.VerifyIsolationResponse {
 		Breaches: each(s.Breaches, func(b status.Breach) *pb.Breach {
 			return &pb.Breach{From: b.From, To: b.To, Step: b.Step}
 		}),
+		Permitted: each(s.Permitted, func(p status.Permit) *pb.Permit {
+			return &pb.Permit{Contract: p.Contract, From: p.From, To: p.To, Step: p.Step}
+		}),
+		Further: s.Further,
 	}
 }
 
@@ -25,5 +29,9 @@ func FromIsolation(m *pb.VerifyIsolationResponse) (status.Isolation, error) {
 		Breaches: each(m.GetBreaches(), func(b *pb.Breach) status.Breach {
 			return status.Breach{From: b.GetFrom(), To: b.GetTo(), Step: b.GetStep()}
 		}),
+		Permitted: each(m.GetPermitted(), func(p *pb.Permit) status.Permit {
+			return status.Permit{Contract: p.GetContract(), From: p.GetFrom(), To: p.GetTo(), Step: p.GetStep()}
+		}),
+		Further: m.GetFurther(),
 	}, nil
 }

@@ -136,6 +136,7 @@ func (c collector) Collect(ch chan<- prometheus.Metric) {
 	c.peers(o)
 	c.macsec(o)
 	c.bfd(o)
+	c.dhcp(o)
 	c.bgp(o)
 	c.evpn(o)
 	for _, m := range bounded(o, c.b.MTUs()) {

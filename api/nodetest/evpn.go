@@ -29,7 +29,11 @@ func (n *Node) BGP() status.BGP {
 				Received: 12, Advertised: 3, RxMessages: 200, TxMessages: 190, Ignored: 1},
 			{Address: netip.MustParseAddr("10.255.0.102"), AS: 65001, State: "active", Age: config.Duration(4 * time.Second), Restarting: true, Error: "hold timer expired"},
 			{Name: "leaf9", Address: netip.MustParseAddr("10.255.0.9"), AS: 65000, Client: true, State: "idle"},
+			{VRF: "red", Address: netip.MustParseAddr("10.9.0.2"), AS: 65101, State: "established", Age: config.Duration(time.Minute),
+				Received: 9, Advertised: 4, RxMessages: 30, TxMessages: 20},
+			{VRF: "blue", Address: netip.MustParseAddr("10.9.0.2"), AS: 65101, State: "active"}, // tenants may have the same
 		},
+		External: []status.ExternalVRF{{VRF: "red", AS: 65000, Routes: 7, Faults: []status.NamedCount{{Name: "not-allowed", Count: 2}, {Name: "own-as"}}}},
 	}
 }
 
@@ -48,6 +52,18 @@ func (n *Node) EVPN() status.EVPN {
 			{Reason: "no-route-target", Count: 2, Age: config.Duration(time.Hour)},
 			{VTEP: netip.MustParseAddr("10.255.0.66"), VNI: 10100, Reason: "vni-not-granted", Count: 7, Route: "[3]:[0]:[10.255.0.66] 10.255.0.66:1",
 				Age: config.Duration(2 * time.Second)},
+		},
+		Segments: []status.Segment{
+			{Name: "host7", ESI: "00:11:22:33:44:55:66:77:88:99", Port: "h7", Mode: "all-active", Up: true, VNIs: []status.SegmentVNI{
+				{VNI: 10100, Self: true, DF: netip.MustParseAddr("10.255.0.1"), Backup: leaf2, Peers: []netip.Addr{leaf2},
+					Why: "VNI modulo 2 is its place by address, of 2 candidates"},
+				{VNI: 10200, Peers: []netip.Addr{leaf2}, Why: "waits for what other leaves announce"},
+			}},
+			{Name: "host8", ESI: "03:02:00:00:00:00:aa:00:00:01", Port: "h8", Mode: "single-active"},
+		},
+		Groups: []status.SegmentGroup{
+			{VNI: 10100, ESI: "00:11:22:33:44:55:66:77:88:99", Local: true, VTEPs: []netip.Addr{leaf2}},
+			{VNI: 10100, ESI: "01:02:00:00:00:00:bb:00:05:00", VTEPs: []netip.Addr{leaf2}, Backup: []netip.Addr{netip.MustParseAddr("10.255.0.3")}},
 		},
 	}
 }
@@ -71,9 +87,23 @@ func (n *Node) Duplicates() []status.Duplicate {
 }
 
 // Explain implements server.Backend: the MAC 02:00:00:00:00:01 is behind leaf2, where
-// 10.1.0.2 is its address; all else is nowhere.
+// 10.1.0.2 is its address; 10.9.0.12 is reached by a contract; all else is nowhere.
 func (n *Node) Explain(q status.ExplainQuery) status.Explanation {
 	leaf2 := netip.MustParseAddr("10.255.0.2")
+	if q.Address == netip.MustParseAddr("10.9.0.12") {
+		return status.Explanation{Routed: []status.Routed{{
+			Route: status.Route{VRF: "red", Prefix: netip.MustParsePrefix("10.9.0.12/32"), Origin: "contract", Kind: "forward", Best: true, Contract: "red-shared", From: "shared"},
+			Ways: []status.Way{
+				{Path: status.Path{VTEP: leaf2, VNI: 50900, MAC: 0x025b0aff0002}, Keys: &status.ExplainedKeys{
+					Cipher: config.GCMAES256, TxSCI: config.SCI{0x0a, 7: 3}, TxSA: "0", RxSCs: []string{"0a00000000020003 AN 0"},
+					Peers: []status.KeyPeer{{Name: "spine1", Carrier: config.CarrierWireGuard, PublicKey: config.PublicKey{1, 2, 3}, Usable: true}},
+				}},
+				{Path: status.Path{Host: netip.MustParseAddr("10.9.0.9"), VNI: 10902}, Why: "its MAC is not known: it is asked for"},
+			},
+		}, {
+			Route: status.Route{VRF: "shared", Prefix: netip.MustParsePrefix("10.9.0.0/24"), Origin: "gateway", Kind: "connected", Best: true, VNI: 10902},
+		}}}
+	}
 	if q.MAC != 0x020000000001 && q.Address != netip.MustParseAddr("10.1.0.2") || q.VNI != 0 && q.VNI != 10100 {
 		return status.Explanation{Why: "no host here has it, and nobody announces it"}
 	}

@@ -237,6 +237,7 @@ func (n *Node) Routes(f status.RouteFilter) iter.Seq[status.Route] {
 		{VRF: "red", Prefix: netip.MustParsePrefix("10.1.1.11/32"), Origin: "evpn", Kind: "forward", Paths: []status.Path{far}},
 		{VRF: "red", Prefix: netip.MustParsePrefix("10.9.0.0/16"), Origin: "static", Kind: "forward", Best: true, Paths: []status.Path{far, third, silent}},
 		{VRF: "red", Prefix: netip.MustParsePrefix("10.66.0.0/16"), Origin: "static", Kind: "blackhole", Best: true},
+		{VRF: "red", Prefix: netip.MustParsePrefix("10.99.0.0/24"), Origin: "contract", Kind: "connected", Best: true, VNI: 10901, Contract: "red-shared", From: "shared"},
 	}
 	return func(yield func(status.Route) bool) {
 		for i := range all {

@@ -12,6 +12,10 @@ func (n *Node) Isolation() status.Isolation {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	s := status.Isolation{Generation: 3, Tenants: 2, Steps: 1204, Nowhere: 1, Elapsed: config.Duration(240 * time.Microsecond)}
+	s.Permitted = []status.Permit{
+		{Contract: "red-shared", From: "VRF red", To: "VRF shared", Step: "VRF red routes 10.9.0.0/24 into VNI 10901"},
+	}
+	s.Further = 3
 	if n.breached {
 		s.Breaches = []status.Breach{
 			{From: "VRF red", To: "VRF blue", Step: "VRF red routes 10.3.0.0/16 into VNI 10201"},

@@ -42,7 +42,8 @@ type Backend interface {
 	// to another. It may take a second.
 	Isolation() status.Isolation
 
-	// BFD, BGP, EVPN, Moves and Duplicates say what is now.
+	// DHCP, BFD, BGP, EVPN, Moves and Duplicates say what is now.
+	DHCP() status.DHCP
 	BFD() status.BFD
 	BGP() status.BGP
 	EVPN() status.EVPN

@@ -69,6 +69,7 @@ func listenAs(path string, b Backend, allowed func(uid uint32) bool) (*Server, e
 	pb.RegisterEVPNServer(s.grpc, &evpnService{b: b})
 	pb.RegisterBFDServer(s.grpc, &bfdService{b: b})
 	pb.RegisterVerifyServer(s.grpc, &verifyService{b: b})
+	pb.RegisterDHCPServer(s.grpc, &dhcpService{b: b})
 	go func() { s.served <- s.grpc.Serve(l) }()
 	return s, nil
 }

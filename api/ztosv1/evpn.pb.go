@@ -67,6 +67,7 @@ type GetBGPResponse struct {
 	As            uint32                 `protobuf:"varint,2,opt,name=as,proto3" json:"as,omitempty"`
 	RouterId      string                 `protobuf:"bytes,3,opt,name=router_id,json=routerId,proto3" json:"router_id,omitempty"`
 	Peers         []*BGPPeer             `protobuf:"bytes,4,rep,name=peers,proto3" json:"peers,omitempty"`
+	External      []*ExternalVRF         `protobuf:"bytes,5,rep,name=external,proto3" json:"external,omitempty"` // with routers outside the fabric
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -129,6 +130,81 @@ func (x *GetBGPResponse) GetPeers() []*BGPPeer {
 	return nil
 }
 
+func (x *GetBGPResponse) GetExternal() []*ExternalVRF {
+	if x != nil {
+		return x.External
+	}
+	return nil
+}
+
+type ExternalVRF struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Vrf           string                 `protobuf:"bytes,1,opt,name=vrf,proto3" json:"vrf,omitempty"`
+	As            uint32                 `protobuf:"varint,2,opt,name=as,proto3" json:"as,omitempty"`         // that they see
+	Routes        int64                  `protobuf:"varint,3,opt,name=routes,proto3" json:"routes,omitempty"` // prefixes that lead to them
+	Faults        []*NamedCount          `protobuf:"bytes,4,rep,name=faults,proto3" json:"faults,omitempty"`  // routes that were not taken, by reason
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ExternalVRF) Reset() {
+	*x = ExternalVRF{}
+	mi := &file_ztos_v1_evpn_proto_msgTypes[2]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ExternalVRF) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ExternalVRF) ProtoMessage() {}
+
+func (x *ExternalVRF) ProtoReflect() protoreflect.Message {
+	mi := &file_ztos_v1_evpn_proto_msgTypes[2]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ExternalVRF.ProtoReflect.Descriptor instead.
+func (*ExternalVRF) Descriptor() ([]byte, []int) {
+	return file_ztos_v1_evpn_proto_rawDescGZIP(), []int{2}
+}
+
+func (x *ExternalVRF) GetVrf() string {
+	if x != nil {
+		return x.Vrf
+	}
+	return ""
+}
+
+func (x *ExternalVRF) GetAs() uint32 {
+	if x != nil {
+		return x.As
+	}
+	return 0
+}
+
+func (x *ExternalVRF) GetRoutes() int64 {
+	if x != nil {
+		return x.Routes
+	}
+	return 0
+}
+
+func (x *ExternalVRF) GetFaults() []*NamedCount {
+	if x != nil {
+		return x.Faults
+	}
+	return nil
+}
+
 type BGPPeer struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Name          string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
@@ -144,13 +220,14 @@ type BGPPeer struct {
 	Ignored       uint64                 `protobuf:"varint,11,opt,name=ignored,proto3" json:"ignored,omitempty"` // routes of unknown types, and malformed ones
 	Restarting    bool                   `protobuf:"varint,12,opt,name=restarting,proto3" json:"restarting,omitempty"`
 	Error         string                 `protobuf:"bytes,13,opt,name=error,proto3" json:"error,omitempty"` // the last; empty when there was none
+	Vrf           string                 `protobuf:"bytes,14,opt,name=vrf,proto3" json:"vrf,omitempty"`     // of a router outside the fabric
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *BGPPeer) Reset() {
 	*x = BGPPeer{}
-	mi := &file_ztos_v1_evpn_proto_msgTypes[2]
+	mi := &file_ztos_v1_evpn_proto_msgTypes[3]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -162,7 +239,7 @@ func (x *BGPPeer) String() string {
 func (*BGPPeer) ProtoMessage() {}
 
 func (x *BGPPeer) ProtoReflect() protoreflect.Message {
-	mi := &file_ztos_v1_evpn_proto_msgTypes[2]
+	mi := &file_ztos_v1_evpn_proto_msgTypes[3]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -175,7 +252,7 @@ func (x *BGPPeer) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BGPPeer.ProtoReflect.Descriptor instead.
 func (*BGPPeer) Descriptor() ([]byte, []int) {
-	return file_ztos_v1_evpn_proto_rawDescGZIP(), []int{2}
+	return file_ztos_v1_evpn_proto_rawDescGZIP(), []int{3}
 }
 
 func (x *BGPPeer) GetName() string {
@@ -269,6 +346,13 @@ func (x *BGPPeer) GetError() string {
 	return ""
 }
 
+func (x *BGPPeer) GetVrf() string {
+	if x != nil {
+		return x.Vrf
+	}
+	return ""
+}
+
 type GetEVPNRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	unknownFields protoimpl.UnknownFields
@@ -277,7 +361,7 @@ type GetEVPNRequest struct {
 
 func (x *GetEVPNRequest) Reset() {
 	*x = GetEVPNRequest{}
-	mi := &file_ztos_v1_evpn_proto_msgTypes[3]
+	mi := &file_ztos_v1_evpn_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -289,7 +373,7 @@ func (x *GetEVPNRequest) String() string {
 func (*GetEVPNRequest) ProtoMessage() {}
 
 func (x *GetEVPNRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_ztos_v1_evpn_proto_msgTypes[3]
+	mi := &file_ztos_v1_evpn_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -302,7 +386,7 @@ func (x *GetEVPNRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetEVPNRequest.ProtoReflect.Descriptor instead.
 func (*GetEVPNRequest) Descriptor() ([]byte, []int) {
-	return file_ztos_v1_evpn_proto_rawDescGZIP(), []int{3}
+	return file_ztos_v1_evpn_proto_rawDescGZIP(), []int{4}
 }
 
 type GetEVPNResponse struct {
@@ -313,13 +397,15 @@ type GetEVPNResponse struct {
 	Paths         int64                  `protobuf:"varint,4,opt,name=paths,proto3" json:"paths,omitempty"`
 	Domains       []*EVPNDomain          `protobuf:"bytes,5,rep,name=domains,proto3" json:"domains,omitempty"`
 	Refusals      []*EVPNRefusal         `protobuf:"bytes,6,rep,name=refusals,proto3" json:"refusals,omitempty"`
+	Segments      []*Segment             `protobuf:"bytes,7,rep,name=segments,proto3" json:"segments,omitempty"` // of this node
+	Groups        []*SegmentGroup        `protobuf:"bytes,8,rep,name=groups,proto3" json:"groups,omitempty"`     // of others
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *GetEVPNResponse) Reset() {
 	*x = GetEVPNResponse{}
-	mi := &file_ztos_v1_evpn_proto_msgTypes[4]
+	mi := &file_ztos_v1_evpn_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -331,7 +417,7 @@ func (x *GetEVPNResponse) String() string {
 func (*GetEVPNResponse) ProtoMessage() {}
 
 func (x *GetEVPNResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_ztos_v1_evpn_proto_msgTypes[4]
+	mi := &file_ztos_v1_evpn_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -344,7 +430,7 @@ func (x *GetEVPNResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetEVPNResponse.ProtoReflect.Descriptor instead.
 func (*GetEVPNResponse) Descriptor() ([]byte, []int) {
-	return file_ztos_v1_evpn_proto_rawDescGZIP(), []int{4}
+	return file_ztos_v1_evpn_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *GetEVPNResponse) GetEnabled() bool {
@@ -389,6 +475,267 @@ func (x *GetEVPNResponse) GetRefusals() []*EVPNRefusal {
 	return nil
 }
 
+func (x *GetEVPNResponse) GetSegments() []*Segment {
+	if x != nil {
+		return x.Segments
+	}
+	return nil
+}
+
+func (x *GetEVPNResponse) GetGroups() []*SegmentGroup {
+	if x != nil {
+		return x.Groups
+	}
+	return nil
+}
+
+// An Ethernet segment that the node is attached to.
+type Segment struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Name          string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	Esi           string                 `protobuf:"bytes,2,opt,name=esi,proto3" json:"esi,omitempty"`
+	Port          string                 `protobuf:"bytes,3,opt,name=port,proto3" json:"port,omitempty"`
+	Mode          string                 `protobuf:"bytes,4,opt,name=mode,proto3" json:"mode,omitempty"` // all-active or single-active
+	Up            bool                   `protobuf:"varint,5,opt,name=up,proto3" json:"up,omitempty"`    // its port has a link
+	Vnis          []*SegmentVNI          `protobuf:"bytes,6,rep,name=vnis,proto3" json:"vnis,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Segment) Reset() {
+	*x = Segment{}
+	mi := &file_ztos_v1_evpn_proto_msgTypes[6]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Segment) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Segment) ProtoMessage() {}
+
+func (x *Segment) ProtoReflect() protoreflect.Message {
+	mi := &file_ztos_v1_evpn_proto_msgTypes[6]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Segment.ProtoReflect.Descriptor instead.
+func (*Segment) Descriptor() ([]byte, []int) {
+	return file_ztos_v1_evpn_proto_rawDescGZIP(), []int{6}
+}
+
+func (x *Segment) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *Segment) GetEsi() string {
+	if x != nil {
+		return x.Esi
+	}
+	return ""
+}
+
+func (x *Segment) GetPort() string {
+	if x != nil {
+		return x.Port
+	}
+	return ""
+}
+
+func (x *Segment) GetMode() string {
+	if x != nil {
+		return x.Mode
+	}
+	return ""
+}
+
+func (x *Segment) GetUp() bool {
+	if x != nil {
+		return x.Up
+	}
+	return false
+}
+
+func (x *Segment) GetVnis() []*SegmentVNI {
+	if x != nil {
+		return x.Vnis
+	}
+	return nil
+}
+
+// A segment in one bridge domain.
+type SegmentVNI struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Vni           uint32                 `protobuf:"varint,1,opt,name=vni,proto3" json:"vni,omitempty"`
+	Self          bool                   `protobuf:"varint,2,opt,name=self,proto3" json:"self,omitempty"`    // this node is the designated forwarder
+	Df            string                 `protobuf:"bytes,3,opt,name=df,proto3" json:"df,omitempty"`         // the designated forwarder; empty before the election
+	Backup        string                 `protobuf:"bytes,4,opt,name=backup,proto3" json:"backup,omitempty"` // who follows it
+	Peers         []string               `protobuf:"bytes,5,rep,name=peers,proto3" json:"peers,omitempty"`   // the other leaves on the segment
+	Why           string                 `protobuf:"bytes,6,opt,name=why,proto3" json:"why,omitempty"`       // it is that one, or there is none
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SegmentVNI) Reset() {
+	*x = SegmentVNI{}
+	mi := &file_ztos_v1_evpn_proto_msgTypes[7]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SegmentVNI) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SegmentVNI) ProtoMessage() {}
+
+func (x *SegmentVNI) ProtoReflect() protoreflect.Message {
+	mi := &file_ztos_v1_evpn_proto_msgTypes[7]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SegmentVNI.ProtoReflect.Descriptor instead.
+func (*SegmentVNI) Descriptor() ([]byte, []int) {
+	return file_ztos_v1_evpn_proto_rawDescGZIP(), []int{7}
+}
+
+func (x *SegmentVNI) GetVni() uint32 {
+	if x != nil {
+		return x.Vni
+	}
+	return 0
+}
+
+func (x *SegmentVNI) GetSelf() bool {
+	if x != nil {
+		return x.Self
+	}
+	return false
+}
+
+func (x *SegmentVNI) GetDf() string {
+	if x != nil {
+		return x.Df
+	}
+	return ""
+}
+
+func (x *SegmentVNI) GetBackup() string {
+	if x != nil {
+		return x.Backup
+	}
+	return ""
+}
+
+func (x *SegmentVNI) GetPeers() []string {
+	if x != nil {
+		return x.Peers
+	}
+	return nil
+}
+
+func (x *SegmentVNI) GetWhy() string {
+	if x != nil {
+		return x.Why
+	}
+	return ""
+}
+
+// A segment behind which MACs of other nodes are.
+type SegmentGroup struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Vni           uint32                 `protobuf:"varint,1,opt,name=vni,proto3" json:"vni,omitempty"`
+	Esi           string                 `protobuf:"bytes,2,opt,name=esi,proto3" json:"esi,omitempty"`
+	Local         bool                   `protobuf:"varint,3,opt,name=local,proto3" json:"local,omitempty"`  // this node is on it too, and sends there itself
+	Vteps         []string               `protobuf:"bytes,4,rep,name=vteps,proto3" json:"vteps,omitempty"`   // share the flows; none: the MACs are unknown
+	Backup        []string               `protobuf:"bytes,5,rep,name=backup,proto3" json:"backup,omitempty"` // stand by
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SegmentGroup) Reset() {
+	*x = SegmentGroup{}
+	mi := &file_ztos_v1_evpn_proto_msgTypes[8]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SegmentGroup) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SegmentGroup) ProtoMessage() {}
+
+func (x *SegmentGroup) ProtoReflect() protoreflect.Message {
+	mi := &file_ztos_v1_evpn_proto_msgTypes[8]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SegmentGroup.ProtoReflect.Descriptor instead.
+func (*SegmentGroup) Descriptor() ([]byte, []int) {
+	return file_ztos_v1_evpn_proto_rawDescGZIP(), []int{8}
+}
+
+func (x *SegmentGroup) GetVni() uint32 {
+	if x != nil {
+		return x.Vni
+	}
+	return 0
+}
+
+func (x *SegmentGroup) GetEsi() string {
+	if x != nil {
+		return x.Esi
+	}
+	return ""
+}
+
+func (x *SegmentGroup) GetLocal() bool {
+	if x != nil {
+		return x.Local
+	}
+	return false
+}
+
+func (x *SegmentGroup) GetVteps() []string {
+	if x != nil {
+		return x.Vteps
+	}
+	return nil
+}
+
+func (x *SegmentGroup) GetBackup() []string {
+	if x != nil {
+		return x.Backup
+	}
+	return nil
+}
+
 type EVPNDomain struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Vni           uint32                 `protobuf:"varint,1,opt,name=vni,proto3" json:"vni,omitempty"`
@@ -406,7 +753,7 @@ type EVPNDomain struct {
 
 func (x *EVPNDomain) Reset() {
 	*x = EVPNDomain{}
-	mi := &file_ztos_v1_evpn_proto_msgTypes[5]
+	mi := &file_ztos_v1_evpn_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -418,7 +765,7 @@ func (x *EVPNDomain) String() string {
 func (*EVPNDomain) ProtoMessage() {}
 
 func (x *EVPNDomain) ProtoReflect() protoreflect.Message {
-	mi := &file_ztos_v1_evpn_proto_msgTypes[5]
+	mi := &file_ztos_v1_evpn_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -431,7 +778,7 @@ func (x *EVPNDomain) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EVPNDomain.ProtoReflect.Descriptor instead.
 func (*EVPNDomain) Descriptor() ([]byte, []int) {
-	return file_ztos_v1_evpn_proto_rawDescGZIP(), []int{5}
+	return file_ztos_v1_evpn_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *EVPNDomain) GetVni() uint32 {
@@ -510,7 +857,7 @@ type Suppression struct {
 
 func (x *Suppression) Reset() {
 	*x = Suppression{}
-	mi := &file_ztos_v1_evpn_proto_msgTypes[6]
+	mi := &file_ztos_v1_evpn_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -522,7 +869,7 @@ func (x *Suppression) String() string {
 func (*Suppression) ProtoMessage() {}
 
 func (x *Suppression) ProtoReflect() protoreflect.Message {
-	mi := &file_ztos_v1_evpn_proto_msgTypes[6]
+	mi := &file_ztos_v1_evpn_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -535,7 +882,7 @@ func (x *Suppression) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Suppression.ProtoReflect.Descriptor instead.
 func (*Suppression) Descriptor() ([]byte, []int) {
-	return file_ztos_v1_evpn_proto_rawDescGZIP(), []int{6}
+	return file_ztos_v1_evpn_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *Suppression) GetDrop() bool {
@@ -576,7 +923,7 @@ type NamedCount struct {
 
 func (x *NamedCount) Reset() {
 	*x = NamedCount{}
-	mi := &file_ztos_v1_evpn_proto_msgTypes[7]
+	mi := &file_ztos_v1_evpn_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -588,7 +935,7 @@ func (x *NamedCount) String() string {
 func (*NamedCount) ProtoMessage() {}
 
 func (x *NamedCount) ProtoReflect() protoreflect.Message {
-	mi := &file_ztos_v1_evpn_proto_msgTypes[7]
+	mi := &file_ztos_v1_evpn_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -601,7 +948,7 @@ func (x *NamedCount) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use NamedCount.ProtoReflect.Descriptor instead.
 func (*NamedCount) Descriptor() ([]byte, []int) {
-	return file_ztos_v1_evpn_proto_rawDescGZIP(), []int{7}
+	return file_ztos_v1_evpn_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *NamedCount) GetName() string {
@@ -632,7 +979,7 @@ type EVPNRefusal struct {
 
 func (x *EVPNRefusal) Reset() {
 	*x = EVPNRefusal{}
-	mi := &file_ztos_v1_evpn_proto_msgTypes[8]
+	mi := &file_ztos_v1_evpn_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -644,7 +991,7 @@ func (x *EVPNRefusal) String() string {
 func (*EVPNRefusal) ProtoMessage() {}
 
 func (x *EVPNRefusal) ProtoReflect() protoreflect.Message {
-	mi := &file_ztos_v1_evpn_proto_msgTypes[8]
+	mi := &file_ztos_v1_evpn_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -657,7 +1004,7 @@ func (x *EVPNRefusal) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EVPNRefusal.ProtoReflect.Descriptor instead.
 func (*EVPNRefusal) Descriptor() ([]byte, []int) {
-	return file_ztos_v1_evpn_proto_rawDescGZIP(), []int{8}
+	return file_ztos_v1_evpn_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *EVPNRefusal) GetVtep() string {
@@ -710,7 +1057,7 @@ type ListMovesRequest struct {
 
 func (x *ListMovesRequest) Reset() {
 	*x = ListMovesRequest{}
-	mi := &file_ztos_v1_evpn_proto_msgTypes[9]
+	mi := &file_ztos_v1_evpn_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -722,7 +1069,7 @@ func (x *ListMovesRequest) String() string {
 func (*ListMovesRequest) ProtoMessage() {}
 
 func (x *ListMovesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_ztos_v1_evpn_proto_msgTypes[9]
+	mi := &file_ztos_v1_evpn_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -735,7 +1082,7 @@ func (x *ListMovesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListMovesRequest.ProtoReflect.Descriptor instead.
 func (*ListMovesRequest) Descriptor() ([]byte, []int) {
-	return file_ztos_v1_evpn_proto_rawDescGZIP(), []int{9}
+	return file_ztos_v1_evpn_proto_rawDescGZIP(), []int{13}
 }
 
 type ListMovesResponse struct {
@@ -747,7 +1094,7 @@ type ListMovesResponse struct {
 
 func (x *ListMovesResponse) Reset() {
 	*x = ListMovesResponse{}
-	mi := &file_ztos_v1_evpn_proto_msgTypes[10]
+	mi := &file_ztos_v1_evpn_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -759,7 +1106,7 @@ func (x *ListMovesResponse) String() string {
 func (*ListMovesResponse) ProtoMessage() {}
 
 func (x *ListMovesResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_ztos_v1_evpn_proto_msgTypes[10]
+	mi := &file_ztos_v1_evpn_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -772,7 +1119,7 @@ func (x *ListMovesResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListMovesResponse.ProtoReflect.Descriptor instead.
 func (*ListMovesResponse) Descriptor() ([]byte, []int) {
-	return file_ztos_v1_evpn_proto_rawDescGZIP(), []int{10}
+	return file_ztos_v1_evpn_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *ListMovesResponse) GetMoves() []*Move {
@@ -799,7 +1146,7 @@ type Move struct {
 
 func (x *Move) Reset() {
 	*x = Move{}
-	mi := &file_ztos_v1_evpn_proto_msgTypes[11]
+	mi := &file_ztos_v1_evpn_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -811,7 +1158,7 @@ func (x *Move) String() string {
 func (*Move) ProtoMessage() {}
 
 func (x *Move) ProtoReflect() protoreflect.Message {
-	mi := &file_ztos_v1_evpn_proto_msgTypes[11]
+	mi := &file_ztos_v1_evpn_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -824,7 +1171,7 @@ func (x *Move) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Move.ProtoReflect.Descriptor instead.
 func (*Move) Descriptor() ([]byte, []int) {
-	return file_ztos_v1_evpn_proto_rawDescGZIP(), []int{11}
+	return file_ztos_v1_evpn_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *Move) GetKind() string {
@@ -898,7 +1245,7 @@ type ListDuplicatesRequest struct {
 
 func (x *ListDuplicatesRequest) Reset() {
 	*x = ListDuplicatesRequest{}
-	mi := &file_ztos_v1_evpn_proto_msgTypes[12]
+	mi := &file_ztos_v1_evpn_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -910,7 +1257,7 @@ func (x *ListDuplicatesRequest) String() string {
 func (*ListDuplicatesRequest) ProtoMessage() {}
 
 func (x *ListDuplicatesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_ztos_v1_evpn_proto_msgTypes[12]
+	mi := &file_ztos_v1_evpn_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -923,7 +1270,7 @@ func (x *ListDuplicatesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListDuplicatesRequest.ProtoReflect.Descriptor instead.
 func (*ListDuplicatesRequest) Descriptor() ([]byte, []int) {
-	return file_ztos_v1_evpn_proto_rawDescGZIP(), []int{12}
+	return file_ztos_v1_evpn_proto_rawDescGZIP(), []int{16}
 }
 
 type ListDuplicatesResponse struct {
@@ -935,7 +1282,7 @@ type ListDuplicatesResponse struct {
 
 func (x *ListDuplicatesResponse) Reset() {
 	*x = ListDuplicatesResponse{}
-	mi := &file_ztos_v1_evpn_proto_msgTypes[13]
+	mi := &file_ztos_v1_evpn_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -947,7 +1294,7 @@ func (x *ListDuplicatesResponse) String() string {
 func (*ListDuplicatesResponse) ProtoMessage() {}
 
 func (x *ListDuplicatesResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_ztos_v1_evpn_proto_msgTypes[13]
+	mi := &file_ztos_v1_evpn_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -960,7 +1307,7 @@ func (x *ListDuplicatesResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListDuplicatesResponse.ProtoReflect.Descriptor instead.
 func (*ListDuplicatesResponse) Descriptor() ([]byte, []int) {
-	return file_ztos_v1_evpn_proto_rawDescGZIP(), []int{13}
+	return file_ztos_v1_evpn_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *ListDuplicatesResponse) GetDuplicates() []*Duplicate {
@@ -985,7 +1332,7 @@ type Duplicate struct {
 
 func (x *Duplicate) Reset() {
 	*x = Duplicate{}
-	mi := &file_ztos_v1_evpn_proto_msgTypes[14]
+	mi := &file_ztos_v1_evpn_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -997,7 +1344,7 @@ func (x *Duplicate) String() string {
 func (*Duplicate) ProtoMessage() {}
 
 func (x *Duplicate) ProtoReflect() protoreflect.Message {
-	mi := &file_ztos_v1_evpn_proto_msgTypes[14]
+	mi := &file_ztos_v1_evpn_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1010,7 +1357,7 @@ func (x *Duplicate) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Duplicate.ProtoReflect.Descriptor instead.
 func (*Duplicate) Descriptor() ([]byte, []int) {
-	return file_ztos_v1_evpn_proto_rawDescGZIP(), []int{14}
+	return file_ztos_v1_evpn_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *Duplicate) GetVni() uint32 {
@@ -1073,7 +1420,7 @@ type ReleaseDuplicateRequest struct {
 
 func (x *ReleaseDuplicateRequest) Reset() {
 	*x = ReleaseDuplicateRequest{}
-	mi := &file_ztos_v1_evpn_proto_msgTypes[15]
+	mi := &file_ztos_v1_evpn_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1085,7 +1432,7 @@ func (x *ReleaseDuplicateRequest) String() string {
 func (*ReleaseDuplicateRequest) ProtoMessage() {}
 
 func (x *ReleaseDuplicateRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_ztos_v1_evpn_proto_msgTypes[15]
+	mi := &file_ztos_v1_evpn_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1098,7 +1445,7 @@ func (x *ReleaseDuplicateRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReleaseDuplicateRequest.ProtoReflect.Descriptor instead.
 func (*ReleaseDuplicateRequest) Descriptor() ([]byte, []int) {
-	return file_ztos_v1_evpn_proto_rawDescGZIP(), []int{15}
+	return file_ztos_v1_evpn_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *ReleaseDuplicateRequest) GetVni() uint32 {
@@ -1130,7 +1477,7 @@ type ReleaseDuplicateResponse struct {
 
 func (x *ReleaseDuplicateResponse) Reset() {
 	*x = ReleaseDuplicateResponse{}
-	mi := &file_ztos_v1_evpn_proto_msgTypes[16]
+	mi := &file_ztos_v1_evpn_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1142,7 +1489,7 @@ func (x *ReleaseDuplicateResponse) String() string {
 func (*ReleaseDuplicateResponse) ProtoMessage() {}
 
 func (x *ReleaseDuplicateResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_ztos_v1_evpn_proto_msgTypes[16]
+	mi := &file_ztos_v1_evpn_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1155,7 +1502,7 @@ func (x *ReleaseDuplicateResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReleaseDuplicateResponse.ProtoReflect.Descriptor instead.
 func (*ReleaseDuplicateResponse) Descriptor() ([]byte, []int) {
-	return file_ztos_v1_evpn_proto_rawDescGZIP(), []int{16}
+	return file_ztos_v1_evpn_proto_rawDescGZIP(), []int{20}
 }
 
 type ExplainRequest struct {
@@ -1169,7 +1516,7 @@ type ExplainRequest struct {
 
 func (x *ExplainRequest) Reset() {
 	*x = ExplainRequest{}
-	mi := &file_ztos_v1_evpn_proto_msgTypes[17]
+	mi := &file_ztos_v1_evpn_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1181,7 +1528,7 @@ func (x *ExplainRequest) String() string {
 func (*ExplainRequest) ProtoMessage() {}
 
 func (x *ExplainRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_ztos_v1_evpn_proto_msgTypes[17]
+	mi := &file_ztos_v1_evpn_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1194,7 +1541,7 @@ func (x *ExplainRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ExplainRequest.ProtoReflect.Descriptor instead.
 func (*ExplainRequest) Descriptor() ([]byte, []int) {
-	return file_ztos_v1_evpn_proto_rawDescGZIP(), []int{17}
+	return file_ztos_v1_evpn_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *ExplainRequest) GetMac() string {
@@ -1221,14 +1568,15 @@ func (x *ExplainRequest) GetVni() uint32 {
 type ExplainResponse struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Places        []*Place               `protobuf:"bytes,1,rep,name=places,proto3" json:"places,omitempty"`
-	Why           string                 `protobuf:"bytes,2,opt,name=why,proto3" json:"why,omitempty"` // why there is no place
+	Why           string                 `protobuf:"bytes,2,opt,name=why,proto3" json:"why,omitempty"`       // why there is neither a place nor a route that leads to a host or a leaf
+	Routed        []*Routed              `protobuf:"bytes,3,rep,name=routed,proto3" json:"routed,omitempty"` // of an address, by VRF
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *ExplainResponse) Reset() {
 	*x = ExplainResponse{}
-	mi := &file_ztos_v1_evpn_proto_msgTypes[18]
+	mi := &file_ztos_v1_evpn_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1240,7 +1588,7 @@ func (x *ExplainResponse) String() string {
 func (*ExplainResponse) ProtoMessage() {}
 
 func (x *ExplainResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_ztos_v1_evpn_proto_msgTypes[18]
+	mi := &file_ztos_v1_evpn_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1253,7 +1601,7 @@ func (x *ExplainResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ExplainResponse.ProtoReflect.Descriptor instead.
 func (*ExplainResponse) Descriptor() ([]byte, []int) {
-	return file_ztos_v1_evpn_proto_rawDescGZIP(), []int{18}
+	return file_ztos_v1_evpn_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *ExplainResponse) GetPlaces() []*Place {
@@ -1270,13 +1618,140 @@ func (x *ExplainResponse) GetWhy() string {
 	return ""
 }
 
+func (x *ExplainResponse) GetRouted() []*Routed {
+	if x != nil {
+		return x.Routed
+	}
+	return nil
+}
+
+type Routed struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Route         *Route                 `protobuf:"bytes,1,opt,name=route,proto3" json:"route,omitempty"` // without its paths
+	Why           string                 `protobuf:"bytes,2,opt,name=why,proto3" json:"why,omitempty"`     // why packets do not arrive
+	Ways          []*Way                 `protobuf:"bytes,3,rep,name=ways,proto3" json:"ways,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Routed) Reset() {
+	*x = Routed{}
+	mi := &file_ztos_v1_evpn_proto_msgTypes[23]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Routed) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Routed) ProtoMessage() {}
+
+func (x *Routed) ProtoReflect() protoreflect.Message {
+	mi := &file_ztos_v1_evpn_proto_msgTypes[23]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Routed.ProtoReflect.Descriptor instead.
+func (*Routed) Descriptor() ([]byte, []int) {
+	return file_ztos_v1_evpn_proto_rawDescGZIP(), []int{23}
+}
+
+func (x *Routed) GetRoute() *Route {
+	if x != nil {
+		return x.Route
+	}
+	return nil
+}
+
+func (x *Routed) GetWhy() string {
+	if x != nil {
+		return x.Why
+	}
+	return ""
+}
+
+func (x *Routed) GetWays() []*Way {
+	if x != nil {
+		return x.Ways
+	}
+	return nil
+}
+
+type Way struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Path          *Path                  `protobuf:"bytes,1,opt,name=path,proto3" json:"path,omitempty"`
+	Keys          *ExplainedKeys         `protobuf:"bytes,2,opt,name=keys,proto3" json:"keys,omitempty"` // of the way to another leaf
+	Why           string                 `protobuf:"bytes,3,opt,name=why,proto3" json:"why,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Way) Reset() {
+	*x = Way{}
+	mi := &file_ztos_v1_evpn_proto_msgTypes[24]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Way) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Way) ProtoMessage() {}
+
+func (x *Way) ProtoReflect() protoreflect.Message {
+	mi := &file_ztos_v1_evpn_proto_msgTypes[24]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Way.ProtoReflect.Descriptor instead.
+func (*Way) Descriptor() ([]byte, []int) {
+	return file_ztos_v1_evpn_proto_rawDescGZIP(), []int{24}
+}
+
+func (x *Way) GetPath() *Path {
+	if x != nil {
+		return x.Path
+	}
+	return nil
+}
+
+func (x *Way) GetKeys() *ExplainedKeys {
+	if x != nil {
+		return x.Keys
+	}
+	return nil
+}
+
+func (x *Way) GetWhy() string {
+	if x != nil {
+		return x.Why
+	}
+	return ""
+}
+
 type Place struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Vni           uint32                 `protobuf:"varint,1,opt,name=vni,proto3" json:"vni,omitempty"`
 	Name          string                 `protobuf:"bytes,2,opt,name=name,proto3" json:"name,omitempty"`
 	Mac           string                 `protobuf:"bytes,3,opt,name=mac,proto3" json:"mac,omitempty"`
 	Address       string                 `protobuf:"bytes,4,opt,name=address,proto3" json:"address,omitempty"`
-	Kind          string                 `protobuf:"bytes,5,opt,name=kind,proto3" json:"kind,omitempty"` // port, vtep, gateway, blackhole or unknown
+	Kind          string                 `protobuf:"bytes,5,opt,name=kind,proto3" json:"kind,omitempty"` // port, vtep, segment, gateway, blackhole or unknown
 	Port          string                 `protobuf:"bytes,6,opt,name=port,proto3" json:"port,omitempty"`
 	Vlan          uint32                 `protobuf:"varint,7,opt,name=vlan,proto3" json:"vlan,omitempty"`
 	Vtep          string                 `protobuf:"bytes,8,opt,name=vtep,proto3" json:"vtep,omitempty"`
@@ -1284,13 +1759,14 @@ type Place struct {
 	Why           string                 `protobuf:"bytes,10,opt,name=why,proto3" json:"why,omitempty"`      // why frames do not arrive there
 	Routes        []*ExplainedRoute      `protobuf:"bytes,11,rep,name=routes,proto3" json:"routes,omitempty"`
 	Keys          *ExplainedKeys         `protobuf:"bytes,12,opt,name=keys,proto3" json:"keys,omitempty"`
+	Segment       string                 `protobuf:"bytes,13,opt,name=segment,proto3" json:"segment,omitempty"` // iff kind is segment: its identifier
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Place) Reset() {
 	*x = Place{}
-	mi := &file_ztos_v1_evpn_proto_msgTypes[19]
+	mi := &file_ztos_v1_evpn_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1302,7 +1778,7 @@ func (x *Place) String() string {
 func (*Place) ProtoMessage() {}
 
 func (x *Place) ProtoReflect() protoreflect.Message {
-	mi := &file_ztos_v1_evpn_proto_msgTypes[19]
+	mi := &file_ztos_v1_evpn_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1315,7 +1791,7 @@ func (x *Place) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Place.ProtoReflect.Descriptor instead.
 func (*Place) Descriptor() ([]byte, []int) {
-	return file_ztos_v1_evpn_proto_rawDescGZIP(), []int{19}
+	return file_ztos_v1_evpn_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *Place) GetVni() uint32 {
@@ -1402,6 +1878,13 @@ func (x *Place) GetKeys() *ExplainedKeys {
 	return nil
 }
 
+func (x *Place) GetSegment() string {
+	if x != nil {
+		return x.Segment
+	}
+	return ""
+}
+
 type ExplainedRoute struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Rd            string                 `protobuf:"bytes,1,opt,name=rd,proto3" json:"rd,omitempty"`
@@ -1422,7 +1905,7 @@ type ExplainedRoute struct {
 
 func (x *ExplainedRoute) Reset() {
 	*x = ExplainedRoute{}
-	mi := &file_ztos_v1_evpn_proto_msgTypes[20]
+	mi := &file_ztos_v1_evpn_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1434,7 +1917,7 @@ func (x *ExplainedRoute) String() string {
 func (*ExplainedRoute) ProtoMessage() {}
 
 func (x *ExplainedRoute) ProtoReflect() protoreflect.Message {
-	mi := &file_ztos_v1_evpn_proto_msgTypes[20]
+	mi := &file_ztos_v1_evpn_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1447,7 +1930,7 @@ func (x *ExplainedRoute) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ExplainedRoute.ProtoReflect.Descriptor instead.
 func (*ExplainedRoute) Descriptor() ([]byte, []int) {
-	return file_ztos_v1_evpn_proto_rawDescGZIP(), []int{20}
+	return file_ztos_v1_evpn_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *ExplainedRoute) GetRd() string {
@@ -1548,7 +2031,7 @@ type ExplainedKeys struct {
 
 func (x *ExplainedKeys) Reset() {
 	*x = ExplainedKeys{}
-	mi := &file_ztos_v1_evpn_proto_msgTypes[21]
+	mi := &file_ztos_v1_evpn_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1560,7 +2043,7 @@ func (x *ExplainedKeys) String() string {
 func (*ExplainedKeys) ProtoMessage() {}
 
 func (x *ExplainedKeys) ProtoReflect() protoreflect.Message {
-	mi := &file_ztos_v1_evpn_proto_msgTypes[21]
+	mi := &file_ztos_v1_evpn_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1573,7 +2056,7 @@ func (x *ExplainedKeys) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ExplainedKeys.ProtoReflect.Descriptor instead.
 func (*ExplainedKeys) Descriptor() ([]byte, []int) {
-	return file_ztos_v1_evpn_proto_rawDescGZIP(), []int{21}
+	return file_ztos_v1_evpn_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *ExplainedKeys) GetCipher() string {
@@ -1624,7 +2107,7 @@ type KeyPeer struct {
 
 func (x *KeyPeer) Reset() {
 	*x = KeyPeer{}
-	mi := &file_ztos_v1_evpn_proto_msgTypes[22]
+	mi := &file_ztos_v1_evpn_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1636,7 +2119,7 @@ func (x *KeyPeer) String() string {
 func (*KeyPeer) ProtoMessage() {}
 
 func (x *KeyPeer) ProtoReflect() protoreflect.Message {
-	mi := &file_ztos_v1_evpn_proto_msgTypes[22]
+	mi := &file_ztos_v1_evpn_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1649,7 +2132,7 @@ func (x *KeyPeer) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use KeyPeer.ProtoReflect.Descriptor instead.
 func (*KeyPeer) Descriptor() ([]byte, []int) {
-	return file_ztos_v1_evpn_proto_rawDescGZIP(), []int{22}
+	return file_ztos_v1_evpn_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *KeyPeer) GetName() string {
@@ -1691,13 +2174,19 @@ var File_ztos_v1_evpn_proto protoreflect.FileDescriptor
 
 const file_ztos_v1_evpn_proto_rawDesc = "" +
 	"\n" +
-	"\x12ztos/v1/evpn.proto\x12\aztos.v1\"\x0f\n" +
-	"\rGetBGPRequest\"\x7f\n" +
+	"\x12ztos/v1/evpn.proto\x12\aztos.v1\x1a\x12ztos/v1/node.proto\"\x0f\n" +
+	"\rGetBGPRequest\"\xb1\x01\n" +
 	"\x0eGetBGPResponse\x12\x18\n" +
 	"\aenabled\x18\x01 \x01(\bR\aenabled\x12\x0e\n" +
 	"\x02as\x18\x02 \x01(\rR\x02as\x12\x1b\n" +
 	"\trouter_id\x18\x03 \x01(\tR\brouterId\x12&\n" +
-	"\x05peers\x18\x04 \x03(\v2\x10.ztos.v1.BGPPeerR\x05peers\"\xda\x02\n" +
+	"\x05peers\x18\x04 \x03(\v2\x10.ztos.v1.BGPPeerR\x05peers\x120\n" +
+	"\bexternal\x18\x05 \x03(\v2\x14.ztos.v1.ExternalVRFR\bexternal\"t\n" +
+	"\vExternalVRF\x12\x10\n" +
+	"\x03vrf\x18\x01 \x01(\tR\x03vrf\x12\x0e\n" +
+	"\x02as\x18\x02 \x01(\rR\x02as\x12\x16\n" +
+	"\x06routes\x18\x03 \x01(\x03R\x06routes\x12+\n" +
+	"\x06faults\x18\x04 \x03(\v2\x13.ztos.v1.NamedCountR\x06faults\"\xec\x02\n" +
 	"\aBGPPeer\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x18\n" +
 	"\aaddress\x18\x02 \x01(\tR\aaddress\x12\x0e\n" +
@@ -1718,15 +2207,39 @@ const file_ztos_v1_evpn_proto_rawDesc = "" +
 	"\n" +
 	"restarting\x18\f \x01(\bR\n" +
 	"restarting\x12\x14\n" +
-	"\x05error\x18\r \x01(\tR\x05error\"\x10\n" +
-	"\x0eGetEVPNRequest\"\xce\x01\n" +
+	"\x05error\x18\r \x01(\tR\x05error\x12\x10\n" +
+	"\x03vrf\x18\x0e \x01(\tR\x03vrf\"\x10\n" +
+	"\x0eGetEVPNRequest\"\xab\x02\n" +
 	"\x0fGetEVPNResponse\x12\x18\n" +
 	"\aenabled\x18\x01 \x01(\bR\aenabled\x12\x12\n" +
 	"\x04vtep\x18\x02 \x01(\tR\x04vtep\x12\x16\n" +
 	"\x06routes\x18\x03 \x01(\x03R\x06routes\x12\x14\n" +
 	"\x05paths\x18\x04 \x01(\x03R\x05paths\x12-\n" +
 	"\adomains\x18\x05 \x03(\v2\x13.ztos.v1.EVPNDomainR\adomains\x120\n" +
-	"\brefusals\x18\x06 \x03(\v2\x14.ztos.v1.EVPNRefusalR\brefusals\"\xee\x01\n" +
+	"\brefusals\x18\x06 \x03(\v2\x14.ztos.v1.EVPNRefusalR\brefusals\x12,\n" +
+	"\bsegments\x18\a \x03(\v2\x10.ztos.v1.SegmentR\bsegments\x12-\n" +
+	"\x06groups\x18\b \x03(\v2\x15.ztos.v1.SegmentGroupR\x06groups\"\x90\x01\n" +
+	"\aSegment\x12\x12\n" +
+	"\x04name\x18\x01 \x01(\tR\x04name\x12\x10\n" +
+	"\x03esi\x18\x02 \x01(\tR\x03esi\x12\x12\n" +
+	"\x04port\x18\x03 \x01(\tR\x04port\x12\x12\n" +
+	"\x04mode\x18\x04 \x01(\tR\x04mode\x12\x0e\n" +
+	"\x02up\x18\x05 \x01(\bR\x02up\x12'\n" +
+	"\x04vnis\x18\x06 \x03(\v2\x13.ztos.v1.SegmentVNIR\x04vnis\"\x82\x01\n" +
+	"\n" +
+	"SegmentVNI\x12\x10\n" +
+	"\x03vni\x18\x01 \x01(\rR\x03vni\x12\x12\n" +
+	"\x04self\x18\x02 \x01(\bR\x04self\x12\x0e\n" +
+	"\x02df\x18\x03 \x01(\tR\x02df\x12\x16\n" +
+	"\x06backup\x18\x04 \x01(\tR\x06backup\x12\x14\n" +
+	"\x05peers\x18\x05 \x03(\tR\x05peers\x12\x10\n" +
+	"\x03why\x18\x06 \x01(\tR\x03why\"v\n" +
+	"\fSegmentGroup\x12\x10\n" +
+	"\x03vni\x18\x01 \x01(\rR\x03vni\x12\x10\n" +
+	"\x03esi\x18\x02 \x01(\tR\x03esi\x12\x14\n" +
+	"\x05local\x18\x03 \x01(\bR\x05local\x12\x14\n" +
+	"\x05vteps\x18\x04 \x03(\tR\x05vteps\x12\x16\n" +
+	"\x06backup\x18\x05 \x03(\tR\x06backup\"\xee\x01\n" +
 	"\n" +
 	"EVPNDomain\x12\x10\n" +
 	"\x03vni\x18\x01 \x01(\rR\x03vni\x12\x12\n" +
@@ -1788,10 +2301,19 @@ const file_ztos_v1_evpn_proto_rawDesc = "" +
 	"\x0eExplainRequest\x12\x10\n" +
 	"\x03mac\x18\x01 \x01(\tR\x03mac\x12\x18\n" +
 	"\aaddress\x18\x02 \x01(\tR\aaddress\x12\x10\n" +
-	"\x03vni\x18\x03 \x01(\rR\x03vni\"K\n" +
+	"\x03vni\x18\x03 \x01(\rR\x03vni\"t\n" +
 	"\x0fExplainResponse\x12&\n" +
 	"\x06places\x18\x01 \x03(\v2\x0e.ztos.v1.PlaceR\x06places\x12\x10\n" +
-	"\x03why\x18\x02 \x01(\tR\x03why\"\xb0\x02\n" +
+	"\x03why\x18\x02 \x01(\tR\x03why\x12'\n" +
+	"\x06routed\x18\x03 \x03(\v2\x0f.ztos.v1.RoutedR\x06routed\"b\n" +
+	"\x06Routed\x12$\n" +
+	"\x05route\x18\x01 \x01(\v2\x0e.ztos.v1.RouteR\x05route\x12\x10\n" +
+	"\x03why\x18\x02 \x01(\tR\x03why\x12 \n" +
+	"\x04ways\x18\x03 \x03(\v2\f.ztos.v1.WayR\x04ways\"f\n" +
+	"\x03Way\x12!\n" +
+	"\x04path\x18\x01 \x01(\v2\r.ztos.v1.PathR\x04path\x12*\n" +
+	"\x04keys\x18\x02 \x01(\v2\x16.ztos.v1.ExplainedKeysR\x04keys\x12\x10\n" +
+	"\x03why\x18\x03 \x01(\tR\x03why\"\xca\x02\n" +
 	"\x05Place\x12\x10\n" +
 	"\x03vni\x18\x01 \x01(\rR\x03vni\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12\x10\n" +
@@ -1805,7 +2327,8 @@ const file_ztos_v1_evpn_proto_rawDesc = "" +
 	"\x03why\x18\n" +
 	" \x01(\tR\x03why\x12/\n" +
 	"\x06routes\x18\v \x03(\v2\x17.ztos.v1.ExplainedRouteR\x06routes\x12*\n" +
-	"\x04keys\x18\f \x01(\v2\x16.ztos.v1.ExplainedKeysR\x04keys\"\x87\x02\n" +
+	"\x04keys\x18\f \x01(\v2\x16.ztos.v1.ExplainedKeysR\x04keys\x12\x18\n" +
+	"\asegment\x18\r \x01(\tR\asegment\"\x87\x02\n" +
 	"\x0eExplainedRoute\x12\x0e\n" +
 	"\x02rd\x18\x01 \x01(\tR\x02rd\x12\x10\n" +
 	"\x03mac\x18\x02 \x01(\tR\x03mac\x12\x18\n" +
@@ -1853,61 +2376,79 @@ func file_ztos_v1_evpn_proto_rawDescGZIP() []byte {
 	return file_ztos_v1_evpn_proto_rawDescData
 }
 
-var file_ztos_v1_evpn_proto_msgTypes = make([]protoimpl.MessageInfo, 23)
+var file_ztos_v1_evpn_proto_msgTypes = make([]protoimpl.MessageInfo, 29)
 var file_ztos_v1_evpn_proto_goTypes = []any{
 	(*GetBGPRequest)(nil),            // 0: ztos.v1.GetBGPRequest
 	(*GetBGPResponse)(nil),           // 1: ztos.v1.GetBGPResponse
-	(*BGPPeer)(nil),                  // 2: ztos.v1.BGPPeer
-	(*GetEVPNRequest)(nil),           // 3: ztos.v1.GetEVPNRequest
-	(*GetEVPNResponse)(nil),          // 4: ztos.v1.GetEVPNResponse
-	(*EVPNDomain)(nil),               // 5: ztos.v1.EVPNDomain
-	(*Suppression)(nil),              // 6: ztos.v1.Suppression
-	(*NamedCount)(nil),               // 7: ztos.v1.NamedCount
-	(*EVPNRefusal)(nil),              // 8: ztos.v1.EVPNRefusal
-	(*ListMovesRequest)(nil),         // 9: ztos.v1.ListMovesRequest
-	(*ListMovesResponse)(nil),        // 10: ztos.v1.ListMovesResponse
-	(*Move)(nil),                     // 11: ztos.v1.Move
-	(*ListDuplicatesRequest)(nil),    // 12: ztos.v1.ListDuplicatesRequest
-	(*ListDuplicatesResponse)(nil),   // 13: ztos.v1.ListDuplicatesResponse
-	(*Duplicate)(nil),                // 14: ztos.v1.Duplicate
-	(*ReleaseDuplicateRequest)(nil),  // 15: ztos.v1.ReleaseDuplicateRequest
-	(*ReleaseDuplicateResponse)(nil), // 16: ztos.v1.ReleaseDuplicateResponse
-	(*ExplainRequest)(nil),           // 17: ztos.v1.ExplainRequest
-	(*ExplainResponse)(nil),          // 18: ztos.v1.ExplainResponse
-	(*Place)(nil),                    // 19: ztos.v1.Place
-	(*ExplainedRoute)(nil),           // 20: ztos.v1.ExplainedRoute
-	(*ExplainedKeys)(nil),            // 21: ztos.v1.ExplainedKeys
-	(*KeyPeer)(nil),                  // 22: ztos.v1.KeyPeer
+	(*ExternalVRF)(nil),              // 2: ztos.v1.ExternalVRF
+	(*BGPPeer)(nil),                  // 3: ztos.v1.BGPPeer
+	(*GetEVPNRequest)(nil),           // 4: ztos.v1.GetEVPNRequest
+	(*GetEVPNResponse)(nil),          // 5: ztos.v1.GetEVPNResponse
+	(*Segment)(nil),                  // 6: ztos.v1.Segment
+	(*SegmentVNI)(nil),               // 7: ztos.v1.SegmentVNI
+	(*SegmentGroup)(nil),             // 8: ztos.v1.SegmentGroup
+	(*EVPNDomain)(nil),               // 9: ztos.v1.EVPNDomain
+	(*Suppression)(nil),              // 10: ztos.v1.Suppression
+	(*NamedCount)(nil),               // 11: ztos.v1.NamedCount
+	(*EVPNRefusal)(nil),              // 12: ztos.v1.EVPNRefusal
+	(*ListMovesRequest)(nil),         // 13: ztos.v1.ListMovesRequest
+	(*ListMovesResponse)(nil),        // 14: ztos.v1.ListMovesResponse
+	(*Move)(nil),                     // 15: ztos.v1.Move
+	(*ListDuplicatesRequest)(nil),    // 16: ztos.v1.ListDuplicatesRequest
+	(*ListDuplicatesResponse)(nil),   // 17: ztos.v1.ListDuplicatesResponse
+	(*Duplicate)(nil),                // 18: ztos.v1.Duplicate
+	(*ReleaseDuplicateRequest)(nil),  // 19: ztos.v1.ReleaseDuplicateRequest
+	(*ReleaseDuplicateResponse)(nil), // 20: ztos.v1.ReleaseDuplicateResponse
+	(*ExplainRequest)(nil),           // 21: ztos.v1.ExplainRequest
+	(*ExplainResponse)(nil),          // 22: ztos.v1.ExplainResponse
+	(*Routed)(nil),                   // 23: ztos.v1.Routed
+	(*Way)(nil),                      // 24: ztos.v1.Way
+	(*Place)(nil),                    // 25: ztos.v1.Place
+	(*ExplainedRoute)(nil),           // 26: ztos.v1.ExplainedRoute
+	(*ExplainedKeys)(nil),            // 27: ztos.v1.ExplainedKeys
+	(*KeyPeer)(nil),                  // 28: ztos.v1.KeyPeer
+	(*Route)(nil),                    // 29: ztos.v1.Route
+	(*Path)(nil),                     // 30: ztos.v1.Path
 }
 var file_ztos_v1_evpn_proto_depIdxs = []int32{
-	2,  // 0: ztos.v1.GetBGPResponse.peers:type_name -> ztos.v1.BGPPeer
-	5,  // 1: ztos.v1.GetEVPNResponse.domains:type_name -> ztos.v1.EVPNDomain
-	8,  // 2: ztos.v1.GetEVPNResponse.refusals:type_name -> ztos.v1.EVPNRefusal
-	6,  // 3: ztos.v1.EVPNDomain.suppression:type_name -> ztos.v1.Suppression
-	7,  // 4: ztos.v1.Suppression.counts:type_name -> ztos.v1.NamedCount
-	11, // 5: ztos.v1.ListMovesResponse.moves:type_name -> ztos.v1.Move
-	14, // 6: ztos.v1.ListDuplicatesResponse.duplicates:type_name -> ztos.v1.Duplicate
-	19, // 7: ztos.v1.ExplainResponse.places:type_name -> ztos.v1.Place
-	20, // 8: ztos.v1.Place.routes:type_name -> ztos.v1.ExplainedRoute
-	21, // 9: ztos.v1.Place.keys:type_name -> ztos.v1.ExplainedKeys
-	22, // 10: ztos.v1.ExplainedKeys.peers:type_name -> ztos.v1.KeyPeer
-	0,  // 11: ztos.v1.EVPN.GetBGP:input_type -> ztos.v1.GetBGPRequest
-	3,  // 12: ztos.v1.EVPN.GetEVPN:input_type -> ztos.v1.GetEVPNRequest
-	9,  // 13: ztos.v1.EVPN.ListMoves:input_type -> ztos.v1.ListMovesRequest
-	12, // 14: ztos.v1.EVPN.ListDuplicates:input_type -> ztos.v1.ListDuplicatesRequest
-	17, // 15: ztos.v1.EVPN.Explain:input_type -> ztos.v1.ExplainRequest
-	15, // 16: ztos.v1.EVPN.ReleaseDuplicate:input_type -> ztos.v1.ReleaseDuplicateRequest
-	1,  // 17: ztos.v1.EVPN.GetBGP:output_type -> ztos.v1.GetBGPResponse
-	4,  // 18: ztos.v1.EVPN.GetEVPN:output_type -> ztos.v1.GetEVPNResponse
-	10, // 19: ztos.v1.EVPN.ListMoves:output_type -> ztos.v1.ListMovesResponse
-	13, // 20: ztos.v1.EVPN.ListDuplicates:output_type -> ztos.v1.ListDuplicatesResponse
-	18, // 21: ztos.v1.EVPN.Explain:output_type -> ztos.v1.ExplainResponse
-	16, // 22: ztos.v1.EVPN.ReleaseDuplicate:output_type -> ztos.v1.ReleaseDuplicateResponse
-	17, // [17:23] is the sub-list for method output_type
-	11, // [11:17] is the sub-list for method input_type
-	11, // [11:11] is the sub-list for extension type_name
-	11, // [11:11] is the sub-list for extension extendee
-	0,  // [0:11] is the sub-list for field type_name
+	3,  // 0: ztos.v1.GetBGPResponse.peers:type_name -> ztos.v1.BGPPeer
+	2,  // 1: ztos.v1.GetBGPResponse.external:type_name -> ztos.v1.ExternalVRF
+	11, // 2: ztos.v1.ExternalVRF.faults:type_name -> ztos.v1.NamedCount
+	9,  // 3: ztos.v1.GetEVPNResponse.domains:type_name -> ztos.v1.EVPNDomain
+	12, // 4: ztos.v1.GetEVPNResponse.refusals:type_name -> ztos.v1.EVPNRefusal
+	6,  // 5: ztos.v1.GetEVPNResponse.segments:type_name -> ztos.v1.Segment
+	8,  // 6: ztos.v1.GetEVPNResponse.groups:type_name -> ztos.v1.SegmentGroup
+	7,  // 7: ztos.v1.Segment.vnis:type_name -> ztos.v1.SegmentVNI
+	10, // 8: ztos.v1.EVPNDomain.suppression:type_name -> ztos.v1.Suppression
+	11, // 9: ztos.v1.Suppression.counts:type_name -> ztos.v1.NamedCount
+	15, // 10: ztos.v1.ListMovesResponse.moves:type_name -> ztos.v1.Move
+	18, // 11: ztos.v1.ListDuplicatesResponse.duplicates:type_name -> ztos.v1.Duplicate
+	25, // 12: ztos.v1.ExplainResponse.places:type_name -> ztos.v1.Place
+	23, // 13: ztos.v1.ExplainResponse.routed:type_name -> ztos.v1.Routed
+	29, // 14: ztos.v1.Routed.route:type_name -> ztos.v1.Route
+	24, // 15: ztos.v1.Routed.ways:type_name -> ztos.v1.Way
+	30, // 16: ztos.v1.Way.path:type_name -> ztos.v1.Path
+	27, // 17: ztos.v1.Way.keys:type_name -> ztos.v1.ExplainedKeys
+	26, // 18: ztos.v1.Place.routes:type_name -> ztos.v1.ExplainedRoute
+	27, // 19: ztos.v1.Place.keys:type_name -> ztos.v1.ExplainedKeys
+	28, // 20: ztos.v1.ExplainedKeys.peers:type_name -> ztos.v1.KeyPeer
+	0,  // 21: ztos.v1.EVPN.GetBGP:input_type -> ztos.v1.GetBGPRequest
+	4,  // 22: ztos.v1.EVPN.GetEVPN:input_type -> ztos.v1.GetEVPNRequest
+	13, // 23: ztos.v1.EVPN.ListMoves:input_type -> ztos.v1.ListMovesRequest
+	16, // 24: ztos.v1.EVPN.ListDuplicates:input_type -> ztos.v1.ListDuplicatesRequest
+	21, // 25: ztos.v1.EVPN.Explain:input_type -> ztos.v1.ExplainRequest
+	19, // 26: ztos.v1.EVPN.ReleaseDuplicate:input_type -> ztos.v1.ReleaseDuplicateRequest
+	1,  // 27: ztos.v1.EVPN.GetBGP:output_type -> ztos.v1.GetBGPResponse
+	5,  // 28: ztos.v1.EVPN.GetEVPN:output_type -> ztos.v1.GetEVPNResponse
+	14, // 29: ztos.v1.EVPN.ListMoves:output_type -> ztos.v1.ListMovesResponse
+	17, // 30: ztos.v1.EVPN.ListDuplicates:output_type -> ztos.v1.ListDuplicatesResponse
+	22, // 31: ztos.v1.EVPN.Explain:output_type -> ztos.v1.ExplainResponse
+	20, // 32: ztos.v1.EVPN.ReleaseDuplicate:output_type -> ztos.v1.ReleaseDuplicateResponse
+	27, // [27:33] is the sub-list for method output_type
+	21, // [21:27] is the sub-list for method input_type
+	21, // [21:21] is the sub-list for extension type_name
+	21, // [21:21] is the sub-list for extension extendee
+	0,  // [0:21] is the sub-list for field type_name
 }
 
 func init() { file_ztos_v1_evpn_proto_init() }
@@ -1915,13 +2456,14 @@ func file_ztos_v1_evpn_proto_init() {
 	if File_ztos_v1_evpn_proto != nil {
 		return
 	}
+	file_ztos_v1_node_proto_init()
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_ztos_v1_evpn_proto_rawDesc), len(file_ztos_v1_evpn_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   23,
+			NumMessages:   29,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

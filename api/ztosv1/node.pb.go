@@ -1114,6 +1114,7 @@ type MACEntry struct {
 	AgeNs         int64                  `protobuf:"varint,8,opt,name=age_ns,json=ageNs,proto3" json:"age_ns,omitempty"`
 	Evpn          bool                   `protobuf:"varint,9,opt,name=evpn,proto3" json:"evpn,omitempty"`                // another node announces it
 	Quarantined   bool                   `protobuf:"varint,10,opt,name=quarantined,proto3" json:"quarantined,omitempty"` // a duplicate; what the newcomer sends is dropped
+	Segment       string                 `protobuf:"bytes,11,opt,name=segment,proto3" json:"segment,omitempty"`          // identifier of the segment of several leaves that it is behind
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1216,6 +1217,13 @@ func (x *MACEntry) GetQuarantined() bool {
 		return x.Quarantined
 	}
 	return false
+}
+
+func (x *MACEntry) GetSegment() string {
+	if x != nil {
+		return x.Segment
+	}
+	return ""
 }
 
 type ListVRFsRequest struct {
@@ -1566,11 +1574,13 @@ type Route struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Vrf           string                 `protobuf:"bytes,1,opt,name=vrf,proto3" json:"vrf,omitempty"`
 	Prefix        string                 `protobuf:"bytes,2,opt,name=prefix,proto3" json:"prefix,omitempty"`
-	Origin        string                 `protobuf:"bytes,3,opt,name=origin,proto3" json:"origin,omitempty"` // gateway, static, neighbour or evpn
+	Origin        string                 `protobuf:"bytes,3,opt,name=origin,proto3" json:"origin,omitempty"` // gateway, static, neighbour, contract, external or evpn
 	Kind          string                 `protobuf:"bytes,4,opt,name=kind,proto3" json:"kind,omitempty"`     // local, connected, forward or blackhole
 	Best          bool                   `protobuf:"varint,5,opt,name=best,proto3" json:"best,omitempty"`    // it is in the FIB
 	Vni           uint32                 `protobuf:"varint,6,opt,name=vni,proto3" json:"vni,omitempty"`      // of the bridge domain; local and connected only
 	Paths         []*Path                `protobuf:"bytes,7,rep,name=paths,proto3" json:"paths,omitempty"`
+	Contract      string                 `protobuf:"bytes,8,opt,name=contract,proto3" json:"contract,omitempty"` // by which it is leaked; origin contract only
+	From          string                 `protobuf:"bytes,9,opt,name=from,proto3" json:"from,omitempty"`         // the VRF that it is of; origin contract only
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1652,6 +1662,20 @@ func (x *Route) GetPaths() []*Path {
 		return x.Paths
 	}
 	return nil
+}
+
+func (x *Route) GetContract() string {
+	if x != nil {
+		return x.Contract
+	}
+	return ""
+}
+
+func (x *Route) GetFrom() string {
+	if x != nil {
+		return x.From
+	}
+	return ""
 }
 
 // Path is a host of a bridge domain, or another leaf.
@@ -4416,7 +4440,7 @@ const file_ztos_v1_node_proto_rawDesc = "" +
 	"\x03mac\x18\x02 \x01(\tR\x03mac\x12\x12\n" +
 	"\x04port\x18\x03 \x01(\tR\x04port\">\n" +
 	"\x0fListFDBResponse\x12+\n" +
-	"\aentries\x18\x01 \x03(\v2\x11.ztos.v1.MACEntryR\aentries\"\xee\x01\n" +
+	"\aentries\x18\x01 \x03(\v2\x11.ztos.v1.MACEntryR\aentries\"\x88\x02\n" +
 	"\bMACEntry\x12\x10\n" +
 	"\x03vni\x18\x01 \x01(\rR\x03vni\x12\x10\n" +
 	"\x03mac\x18\x02 \x01(\tR\x03mac\x12\x12\n" +
@@ -4429,7 +4453,8 @@ const file_ztos_v1_node_proto_rawDesc = "" +
 	"\x06age_ns\x18\b \x01(\x03R\x05ageNs\x12\x12\n" +
 	"\x04evpn\x18\t \x01(\bR\x04evpn\x12 \n" +
 	"\vquarantined\x18\n" +
-	" \x01(\bR\vquarantined\"\x11\n" +
+	" \x01(\bR\vquarantined\x12\x18\n" +
+	"\asegment\x18\v \x01(\tR\asegment\"\x11\n" +
 	"\x0fListVRFsRequest\"4\n" +
 	"\x10ListVRFsResponse\x12 \n" +
 	"\x04vrfs\x18\x01 \x03(\v2\f.ztos.v1.VRFR\x04vrfs\"\xc9\x01\n" +
@@ -4455,7 +4480,7 @@ const file_ztos_v1_node_proto_rawDesc = "" +
 	"\x03vrf\x18\x01 \x01(\tR\x03vrf\x12\x18\n" +
 	"\aaddress\x18\x02 \x01(\tR\aaddress\"<\n" +
 	"\x12ListRoutesResponse\x12&\n" +
-	"\x06routes\x18\x01 \x03(\v2\x0e.ztos.v1.RouteR\x06routes\"\xa8\x01\n" +
+	"\x06routes\x18\x01 \x03(\v2\x0e.ztos.v1.RouteR\x06routes\"\xd8\x01\n" +
 	"\x05Route\x12\x10\n" +
 	"\x03vrf\x18\x01 \x01(\tR\x03vrf\x12\x16\n" +
 	"\x06prefix\x18\x02 \x01(\tR\x06prefix\x12\x16\n" +
@@ -4463,7 +4488,9 @@ const file_ztos_v1_node_proto_rawDesc = "" +
 	"\x04kind\x18\x04 \x01(\tR\x04kind\x12\x12\n" +
 	"\x04best\x18\x05 \x01(\bR\x04best\x12\x10\n" +
 	"\x03vni\x18\x06 \x01(\rR\x03vni\x12#\n" +
-	"\x05paths\x18\a \x03(\v2\r.ztos.v1.PathR\x05paths\"R\n" +
+	"\x05paths\x18\a \x03(\v2\r.ztos.v1.PathR\x05paths\x12\x1a\n" +
+	"\bcontract\x18\b \x01(\tR\bcontract\x12\x12\n" +
+	"\x04from\x18\t \x01(\tR\x04from\"R\n" +
 	"\x04Path\x12\x12\n" +
 	"\x04host\x18\x01 \x01(\tR\x04host\x12\x12\n" +
 	"\x04vtep\x18\x02 \x01(\tR\x04vtep\x12\x10\n" +

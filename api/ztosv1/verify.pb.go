@@ -69,6 +69,8 @@ type VerifyIsolationResponse struct {
 	ElapsedNs     int64                  `protobuf:"varint,5,opt,name=elapsed_ns,json=elapsedNs,proto3" json:"elapsed_ns,omitempty"`
 	Breaches      []*Breach              `protobuf:"bytes,6,rep,name=breaches,proto3" json:"breaches,omitempty"` // none: isolated
 	More          uint64                 `protobuf:"varint,7,opt,name=more,proto3" json:"more,omitempty"`        // breaches that are not listed
+	Permitted     []*Permit              `protobuf:"bytes,8,rep,name=permitted,proto3" json:"permitted,omitempty"`
+	Further       uint64                 `protobuf:"varint,9,opt,name=further,proto3" json:"further,omitempty"` // permitted entries that are not listed
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -152,6 +154,89 @@ func (x *VerifyIsolationResponse) GetMore() uint64 {
 	return 0
 }
 
+func (x *VerifyIsolationResponse) GetPermitted() []*Permit {
+	if x != nil {
+		return x.Permitted
+	}
+	return nil
+}
+
+func (x *VerifyIsolationResponse) GetFurther() uint64 {
+	if x != nil {
+		return x.Further
+	}
+	return 0
+}
+
+// Permit is an entry that leads from one tenant to another as a contract says.
+type Permit struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Contract      string                 `protobuf:"bytes,1,opt,name=contract,proto3" json:"contract,omitempty"` // its name
+	From          string                 `protobuf:"bytes,2,opt,name=from,proto3" json:"from,omitempty"`
+	To            string                 `protobuf:"bytes,3,opt,name=to,proto3" json:"to,omitempty"`
+	Step          string                 `protobuf:"bytes,4,opt,name=step,proto3" json:"step,omitempty"` // the entry, in words
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Permit) Reset() {
+	*x = Permit{}
+	mi := &file_ztos_v1_verify_proto_msgTypes[2]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Permit) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Permit) ProtoMessage() {}
+
+func (x *Permit) ProtoReflect() protoreflect.Message {
+	mi := &file_ztos_v1_verify_proto_msgTypes[2]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Permit.ProtoReflect.Descriptor instead.
+func (*Permit) Descriptor() ([]byte, []int) {
+	return file_ztos_v1_verify_proto_rawDescGZIP(), []int{2}
+}
+
+func (x *Permit) GetContract() string {
+	if x != nil {
+		return x.Contract
+	}
+	return ""
+}
+
+func (x *Permit) GetFrom() string {
+	if x != nil {
+		return x.From
+	}
+	return ""
+}
+
+func (x *Permit) GetTo() string {
+	if x != nil {
+		return x.To
+	}
+	return ""
+}
+
+func (x *Permit) GetStep() string {
+	if x != nil {
+		return x.Step
+	}
+	return ""
+}
+
 // Breach is an entry that leads from one tenant to another.
 type Breach struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -164,7 +249,7 @@ type Breach struct {
 
 func (x *Breach) Reset() {
 	*x = Breach{}
-	mi := &file_ztos_v1_verify_proto_msgTypes[2]
+	mi := &file_ztos_v1_verify_proto_msgTypes[3]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -176,7 +261,7 @@ func (x *Breach) String() string {
 func (*Breach) ProtoMessage() {}
 
 func (x *Breach) ProtoReflect() protoreflect.Message {
-	mi := &file_ztos_v1_verify_proto_msgTypes[2]
+	mi := &file_ztos_v1_verify_proto_msgTypes[3]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -189,7 +274,7 @@ func (x *Breach) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Breach.ProtoReflect.Descriptor instead.
 func (*Breach) Descriptor() ([]byte, []int) {
-	return file_ztos_v1_verify_proto_rawDescGZIP(), []int{2}
+	return file_ztos_v1_verify_proto_rawDescGZIP(), []int{3}
 }
 
 func (x *Breach) GetFrom() string {
@@ -218,7 +303,7 @@ var File_ztos_v1_verify_proto protoreflect.FileDescriptor
 const file_ztos_v1_verify_proto_rawDesc = "" +
 	"\n" +
 	"\x14ztos/v1/verify.proto\x12\aztos.v1\"\x18\n" +
-	"\x16VerifyIsolationRequest\"\xe3\x01\n" +
+	"\x16VerifyIsolationRequest\"\xac\x02\n" +
 	"\x17VerifyIsolationResponse\x12\x1e\n" +
 	"\n" +
 	"generation\x18\x01 \x01(\x04R\n" +
@@ -229,7 +314,14 @@ const file_ztos_v1_verify_proto_rawDesc = "" +
 	"\n" +
 	"elapsed_ns\x18\x05 \x01(\x03R\telapsedNs\x12+\n" +
 	"\bbreaches\x18\x06 \x03(\v2\x0f.ztos.v1.BreachR\bbreaches\x12\x12\n" +
-	"\x04more\x18\a \x01(\x04R\x04more\"@\n" +
+	"\x04more\x18\a \x01(\x04R\x04more\x12-\n" +
+	"\tpermitted\x18\b \x03(\v2\x0f.ztos.v1.PermitR\tpermitted\x12\x18\n" +
+	"\afurther\x18\t \x01(\x04R\afurther\"\\\n" +
+	"\x06Permit\x12\x1a\n" +
+	"\bcontract\x18\x01 \x01(\tR\bcontract\x12\x12\n" +
+	"\x04from\x18\x02 \x01(\tR\x04from\x12\x0e\n" +
+	"\x02to\x18\x03 \x01(\tR\x02to\x12\x12\n" +
+	"\x04step\x18\x04 \x01(\tR\x04step\"@\n" +
 	"\x06Breach\x12\x12\n" +
 	"\x04from\x18\x01 \x01(\tR\x04from\x12\x0e\n" +
 	"\x02to\x18\x02 \x01(\tR\x02to\x12\x12\n" +
@@ -249,21 +341,23 @@ func file_ztos_v1_verify_proto_rawDescGZIP() []byte {
 	return file_ztos_v1_verify_proto_rawDescData
 }
 
-var file_ztos_v1_verify_proto_msgTypes = make([]protoimpl.MessageInfo, 3)
+var file_ztos_v1_verify_proto_msgTypes = make([]protoimpl.MessageInfo, 4)
 var file_ztos_v1_verify_proto_goTypes = []any{
 	(*VerifyIsolationRequest)(nil),  // 0: ztos.v1.VerifyIsolationRequest
 	(*VerifyIsolationResponse)(nil), // 1: ztos.v1.VerifyIsolationResponse
-	(*Breach)(nil),                  // 2: ztos.v1.Breach
+	(*Permit)(nil),                  // 2: ztos.v1.Permit
+	(*Breach)(nil),                  // 3: ztos.v1.Breach
 }
 var file_ztos_v1_verify_proto_depIdxs = []int32{
-	2, // 0: ztos.v1.VerifyIsolationResponse.breaches:type_name -> ztos.v1.Breach
-	0, // 1: ztos.v1.Verify.VerifyIsolation:input_type -> ztos.v1.VerifyIsolationRequest
-	1, // 2: ztos.v1.Verify.VerifyIsolation:output_type -> ztos.v1.VerifyIsolationResponse
-	2, // [2:3] is the sub-list for method output_type
-	1, // [1:2] is the sub-list for method input_type
-	1, // [1:1] is the sub-list for extension type_name
-	1, // [1:1] is the sub-list for extension extendee
-	0, // [0:1] is the sub-list for field type_name
+	3, // 0: ztos.v1.VerifyIsolationResponse.breaches:type_name -> ztos.v1.Breach
+	2, // 1: ztos.v1.VerifyIsolationResponse.permitted:type_name -> ztos.v1.Permit
+	0, // 2: ztos.v1.Verify.VerifyIsolation:input_type -> ztos.v1.VerifyIsolationRequest
+	1, // 3: ztos.v1.Verify.VerifyIsolation:output_type -> ztos.v1.VerifyIsolationResponse
+	3, // [3:4] is the sub-list for method output_type
+	2, // [2:3] is the sub-list for method input_type
+	2, // [2:2] is the sub-list for extension type_name
+	2, // [2:2] is the sub-list for extension extendee
+	0, // [0:2] is the sub-list for field type_name
 }
 
 func init() { file_ztos_v1_verify_proto_init() }
@@ -277,7 +371,7 @@ func file_ztos_v1_verify_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_ztos_v1_verify_proto_rawDesc), len(file_ztos_v1_verify_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   3,
+			NumMessages:   4,
 			NumExtensions: 0,
 			NumServices:   1,
 		},
