@@ -112,7 +112,7 @@ func TestShow(t *testing.T) {
 		"show status", "show ports", "show fdb", "show fdb --vni 10200", "show fdb --mac 02:00:00:00:00:09",
 		"show peers", "show macsec", "show counters", "show drops", "show drops --workers", "show mtu",
 		"show vrf", "show routes", "show routes --address 10.1.1.11", "show arp", "show arp --vni 10101", "show nd --vrf red",
-		"explain mac 02:00:00:00:00:01", "explain ip 10.1.0.2 --vni 10100", "show bfd", "show bgp", "show evpn", "show mobility", "show duplicates",
+		"explain mac 02:00:00:00:00:01", "explain ip 10.1.0.2 --vni 10100", "explain ip 10.9.0.12", "show dhcp", "show bfd", "show bgp", "show evpn", "show segments", "show mobility", "show duplicates",
 	} {
 		for _, format := range []string{"table", "json"} {
 			name := strings.ReplaceAll(strings.ReplaceAll(cmd, "--", ""), ":", "") + "." + format
@@ -151,10 +151,10 @@ func TestExitCodes(t *testing.T) {
 		{"show ports --socket " + none, exitUnreachable, "ztosctl: cannot reach the engine on " + none + ": no such file or directory\n"},
 		{"show ports --bogus", exitUsage, "ztosctl: unknown flag: --bogus; see 'ztosctl show ports --help'\n"},
 		{"show nothing", exitUsage, `ztosctl: unknown command "nothing" for "ztosctl show"; see 'ztosctl show --help'` + "\n"},
-		{"show", exitUsage, "ztosctl: ztosctl show: say what: arp, bfd, bgp, counters, drops, duplicates, evpn, fdb, macsec, mobility, mtu, nd, peers, ports, routes, status, vrf; see 'ztosctl show --help'\n"},
+		{"show", exitUsage, "ztosctl: ztosctl show: say what: arp, bfd, bgp, counters, dhcp, drops, duplicates, evpn, fdb, macsec, mobility, mtu, nd, peers, ports, routes, segments, status, vrf; see 'ztosctl show --help'\n"},
 		{"nothing", exitUsage, `ztosctl: unknown command "nothing" for "ztosctl"; see 'ztosctl --help'` + "\n"},
 		{"show ports -o xml", exitUsage, `ztosctl: --output "xml": want table or json; see 'ztosctl show ports --help'` + "\n"},
-		{"show fdb --mac zz", exitUsage, `ztosctl: --mac "zz": want six octets, as 02:00:00:00:00:01; see 'ztosctl show fdb --help'` + "\n"},
+		{"show fdb --mac zz", exitUsage, `ztosctl: --mac "zz" is not a MAC address: want six octets, as "02:00:00:00:00:01"; see 'ztosctl show fdb --help'` + "\n"},
 		{"show fdb --vni 16777216", exitUsage, "ztosctl: --vni 16777216: want 1 to 16777215; see 'ztosctl show fdb --help'\n"},
 		{"show macsec --vni 10200", exitFailure, "ztosctl: MACsec on VNI 10200: not found\n"},
 		{"apply", exitUsage, "ztosctl: accepts 1 arg(s), received 0; see 'ztosctl apply --help'\n"},

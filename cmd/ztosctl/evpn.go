@@ -17,35 +17,53 @@ import (
 
 func (a *app) showBGP() *cobra.Command {
 	get := func(ctx context.Context, c *client.Client) (status.BGP, error) { return c.BGP(ctx) }
-	return show(a, "bgp", "BGP sessions: state, routes, messages", "  ztosctl show bgp", get, func(b status.BGP) *table {
+	return show(a, "bgp", "BGP sessions: state, routes, messages", "  ztosctl show bgp", get, func(b status.BGP) fmt.Stringer {
 		empty := "no peers"
 		if !b.Enabled {
 			empty = "no `bgp` in the configuration"
 		}
-		t := newTable(empty, "PEER", "ADDRESS", "AS>", "ROLE", "STATE", "FOR>", "RECEIVED>", "ADVERTISED>", "IGNORED>", "RX>", "TX>", "LAST ERROR")
+		t := newTable(empty, "PEER", "VRF", "ADDRESS", "AS>", "ROLE", "STATE", "FOR>", "RECEIVED>", "ADVERTISED>", "IGNORED>", "RX>", "TX>", "LAST ERROR")
 		for _, p := range b.Peers {
 			role := "external"
 			switch {
 			case p.Client:
 				role = "client"
-			case p.AS == b.AS:
+			case p.AS == b.AS && p.VRF == "":
 				role = "internal"
 			}
 			state := p.State
 			if p.Restarting {
 				state += ", restarting"
 			}
-			t.add(p.Name, p.Address, p.AS, role, state, ago(p.Age), p.Received, p.Advertised, number(p.Ignored), p.RxMessages, p.TxMessages, p.Error)
+			t.add(p.Name, p.VRF, p.Address, p.AS, role, state, ago(p.Age), p.Received, p.Advertised, number(p.Ignored), p.RxMessages, p.TxMessages, p.Error)
 		}
-		return t
+		if len(b.External) == 0 {
+			return t
+		}
+		return tables{t, renderExternal(b.External)}
 	})
 }
 
-// evpnTables are the tables of `show evpn`, one below the other.
-type evpnTables []*table
+// renderExternal says what VRFs have by routers outside the fabric.
+func renderExternal(list []status.ExternalVRF) *table {
+	t := newTable("", "VRF", "AS>", "ROUTES>", "NOT TAKEN")
+	for _, x := range list {
+		var faults []string
+		for _, f := range x.Faults {
+			if f.Count > 0 {
+				faults = append(faults, fmt.Sprintf("%s %d", f.Name, f.Count))
+			}
+		}
+		t.add(x.VRF, x.AS, x.Routes, strings.Join(faults, ", "))
+	}
+	return t
+}
+
+// tables are several tables, one below the other.
+type tables []*table
 
 // String returns the tables with an empty line between them.
-func (ts evpnTables) String() string {
+func (ts tables) String() string {
 	var parts []string
 	for _, t := range ts {
 		parts = append(parts, t.String())
@@ -87,7 +105,7 @@ func renderEVPN(e *status.EVPN) fmt.Stringer {
 		}
 		refused.add(from, number(uint32(r.VNI)), r.Reason, r.Count, ago(r.Age), r.Route)
 	}
-	return evpnTables{top, bds, renderSuppression(e), refused}
+	return tables{top, bds, renderSuppression(e), refused}
 }
 
 // renderSuppression is what the proxy ARP and ND of each bridge domain did.
@@ -102,15 +120,61 @@ func renderSuppression(e *status.EVPN) *table {
 		if s.Drop {
 			unknown = "drop"
 		}
-		var counts []string
-		for _, c := range s.Counts {
-			if c.Count > 0 {
-				counts = append(counts, fmt.Sprintf("%s %d", c.Name, c.Count))
-			}
-		}
-		t.add(d.VNI, unknown, s.Local, s.Known, strings.Join(counts, ", "))
+		t.add(d.VNI, unknown, s.Local, s.Known, counted(s.Counts))
 	}
 	return t
+}
+
+func (a *app) showSegments() *cobra.Command {
+	return &cobra.Command{
+		Use: "segments", Short: "Ethernet segments of several leaves: who forwards, where flows go, and why",
+		Example: "  ztosctl show segments\n  ztosctl show segments -o json", Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return a.engine(cmd, func(ctx context.Context, c *client.Client) error {
+				e, err := c.EVPN(ctx)
+				if err != nil {
+					return err
+				}
+				type segments struct {
+					Segments []status.Segment      `json:"segments"`
+					Groups   []status.SegmentGroup `json:"groups"`
+				}
+				return a.print(segments{e.Segments, e.Groups}, func() fmt.Stringer { return renderSegments(&e) })
+			})
+		},
+	}
+}
+
+func renderSegments(e *status.EVPN) fmt.Stringer {
+	own := newTable("no segment of this node", "SEGMENT", "ESI", "PORT", "MODE", "LINK", "VNI>", "DF", "BACKUP", "OTHER LEAVES", "WHY")
+	for _, s := range e.Segments {
+		link := "down"
+		if s.Up {
+			link = "up"
+		}
+		if len(s.VNIs) == 0 {
+			own.add(s.Name, s.ESI, s.Port, s.Mode, link, "", "", "", "", "in no bridge domain")
+		}
+		for _, v := range s.VNIs {
+			df := addr(v.DF)
+			if v.Self {
+				df = "this leaf"
+			}
+			own.add(s.Name, s.ESI, s.Port, s.Mode, link, v.VNI, df, addr(v.Backup), list(v.Peers), v.Why)
+		}
+	}
+	far := newTable("no MAC of others behind a segment", "MACS BEHIND", "VNI>", "FLOWS TO", "STAND BY")
+	for _, g := range e.Groups {
+		to := list(g.VTEPs)
+		switch {
+		case g.Local:
+			to = "the port here"
+		case len(g.VTEPs) == 0:
+			to = "all (unknown)"
+		}
+		far.add(g.ESI, g.VNI, to, list(g.Backup))
+	}
+	return tables{own, far}
 }
 
 // where names a node of a move or duplicate.

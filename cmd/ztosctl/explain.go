@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
 	"net/netip"
 	"strings"
 
@@ -20,11 +19,10 @@ func (a *app) explainCommand() *cobra.Command {
 	return group("explain", "Say where a host is, by which route, through which keys, or why it is nowhere",
 		"  ztosctl explain mac 02:00:00:00:00:01\n  ztosctl explain ip 10.1.0.2 -o json",
 		a.explainOf("mac", "MAC", "02:00:00:00:00:01", func(s string) (q status.ExplainQuery, err error) {
-			hw, err := net.ParseMAC(s)
-			if err != nil || len(hw) != 6 || hw[0]&1 != 0 {
+			q.MAC, err = tbl.ParseMAC(s)
+			if err != nil || q.MAC.IsMulticast() {
 				return q, usagef("%q: want a unicast MAC of six octets, as 02:00:00:00:00:01", s)
 			}
-			q.MAC = tbl.MACFrom(hw)
 			if q.MAC == 0 {
 				err = usagef("%q: no host has it", s)
 			}
@@ -58,10 +56,10 @@ func (a *app) explainOf(use, arg, example string, parse func(string) (status.Exp
 				if err != nil {
 					return err
 				}
-				if len(e.Places) > 0 || a.json() {
+				if len(e.Places)+len(e.Routed) > 0 || a.json() {
 					err = a.print(e, func() fmt.Stringer { return renderExplanation(&e) })
 				}
-				if err == nil && len(e.Places) == 0 {
+				if err == nil && e.Why != "" {
 					err = errors.New(args[0] + " is nowhere: " + e.Why)
 				}
 				return err
@@ -73,12 +71,40 @@ func (a *app) explainOf(use, arg, example string, parse func(string) (status.Exp
 }
 
 func renderExplanation(e *status.Explanation) fmt.Stringer {
-	var parts evpnTables
+	var parts tables
 	for i := range e.Places {
 		p := &e.Places[i]
 		parts = append(parts, renderPlace(p), renderRoutes(p))
 	}
+	for i := range e.Routed {
+		parts = append(parts, renderRouted(&e.Routed[i]))
+	}
 	return parts
+}
+
+// renderRouted says how a VRF sends packets to the address, and through which keys.
+func renderRouted(x *status.Routed) *table {
+	r := x.Route
+	t := newTable("", "VRF", r.VRF)
+	t.add("route", fmt.Sprintf("%s, %s", r.Prefix, r.Origin))
+	if r.Contract != "" {
+		t.add("by contract", fmt.Sprintf("%s, of VRF %s", r.Contract, r.From))
+	}
+	if len(x.Ways) == 0 {
+		t.add("to", hops(&r))
+	}
+	if x.Why != "" {
+		t.add("but", x.Why)
+	}
+	for i := range x.Ways {
+		w := &x.Ways[i]
+		t.add("to", hops(&status.Route{Kind: r.Kind, Paths: []status.Path{w.Path}}))
+		if w.Why != "" {
+			t.add("but", w.Why)
+		}
+		addKeys(t, w.Keys)
+	}
+	return t
 }
 
 // renderPlace says where p is, and through which keys.
@@ -90,6 +116,10 @@ func renderPlace(p *status.Place) *table {
 	t.add("mac", p.MAC)
 	at := p.Kind
 	switch {
+	case p.Segment != "" && p.VTEP.IsValid():
+		at = "segment " + p.Segment + ", by VTEP " + p.VTEP.String() + " and others"
+	case p.Segment != "":
+		at = "segment " + p.Segment + ", which is here too"
 	case p.VTEP.IsValid():
 		at = "VTEP " + p.VTEP.String()
 	case p.Port != "":
@@ -105,30 +135,36 @@ func renderPlace(p *status.Place) *table {
 	if p.Why != "" {
 		t.add("but", p.Why)
 	}
-	if k := p.Keys; k != nil {
-		if k.Cipher == 0 {
-			t.add("MACsec", "none")
-		} else {
-			an := "no AN in use"
-			if k.TxSA != "" {
-				an = "AN " + k.TxSA
-			}
-			t.add("MACsec sends", fmt.Sprintf("%s, SCI %s, %s", k.Cipher, k.TxSCI, an))
-			t.add("MACsec takes", "SCI "+strings.Join(k.RxSCs, "; SCI "))
+	addKeys(t, p.Keys)
+	return t
+}
+
+// addKeys adds through which keys a way leads, if it does through any.
+func addKeys(t *table, k *status.ExplainedKeys) {
+	if k == nil {
+		return
+	}
+	if k.Cipher == 0 {
+		t.add("MACsec", "none")
+	} else {
+		an := "no AN in use"
+		if k.TxSA != "" {
+			an = "AN " + k.TxSA
 		}
-		for _, x := range k.Peers {
-			state := "usable"
-			if !x.Usable {
-				state = "not usable"
-			}
-			if x.Carrier == config.CarrierPlain {
-				t.add("peer "+x.Name, "no WireGuard, "+endpoint(x.Endpoint)+", "+state)
-			} else {
-				t.add("peer "+x.Name, "WireGuard "+x.PublicKey.String()+", "+endpoint(x.Endpoint)+", "+state)
-			}
+		t.add("MACsec sends", fmt.Sprintf("%s, SCI %s, %s", k.Cipher, k.TxSCI, an))
+		t.add("MACsec takes", "SCI "+strings.Join(k.RxSCs, "; SCI "))
+	}
+	for _, x := range k.Peers {
+		state := "usable"
+		if !x.Usable {
+			state = "not usable"
+		}
+		if x.Carrier == config.CarrierPlain {
+			t.add("peer "+x.Name, "no WireGuard, "+endpoint(x.Endpoint)+", "+state)
+		} else {
+			t.add("peer "+x.Name, "WireGuard "+x.PublicKey.String()+", "+endpoint(x.Endpoint)+", "+state)
 		}
 	}
-	return t
 }
 
 // renderRoutes lists what is announced of p.

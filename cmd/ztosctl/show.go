@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"fmt"
-	"net"
 	"net/netip"
 	"strings"
 
@@ -19,12 +18,12 @@ func (a *app) showCommand() *cobra.Command {
 	return group("show", "Show what the node is and does",
 		"  ztosctl show status\n  ztosctl show ports\n  ztosctl show drops -o json",
 		a.showStatus(), a.showPorts(), a.showFDB(), a.showPeers(), a.showMACsec(), a.showCounters(), a.showDrops(), a.showMTU(),
-		a.showVRF(), a.showRoutes(), a.showARP(), a.showND(),
-		a.showBFD(), a.showBGP(), a.showEVPN(), a.showMobility(), a.showDuplicates())
+		a.showVRF(), a.showRoutes(), a.showARP(), a.showND(), a.showDHCP(),
+		a.showBFD(), a.showBGP(), a.showEVPN(), a.showSegments(), a.showMobility(), a.showDuplicates())
 }
 
 // show returns a command that gets a value and prints it.
-func show[T any](a *app, use, short, example string, get func(context.Context, *client.Client) (T, error), render func(T) *table) *cobra.Command {
+func show[T any, R fmt.Stringer](a *app, use, short, example string, get func(context.Context, *client.Client) (T, error), render func(T) R) *cobra.Command {
 	return &cobra.Command{
 		Use: use, Short: short, Example: example, Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -138,11 +137,11 @@ func parseMAC(s string) (tbl.MAC, error) {
 	if s == "" {
 		return 0, nil
 	}
-	hw, err := net.ParseMAC(s)
-	if err != nil || len(hw) != 6 {
-		return 0, usagef("--mac %q: want six octets, as 02:00:00:00:00:01", s)
+	m, err := tbl.ParseMAC(s)
+	if err != nil {
+		return 0, usagef("--mac %v", err)
 	}
-	return tbl.MACFrom(hw), nil
+	return m, nil
 }
 
 func (a *app) showFDB() *cobra.Command {
@@ -165,9 +164,12 @@ func (a *app) showFDB() *cobra.Command {
 		t := newTable("no MAC addresses", "VNI>", "MAC", "AT", "VLAN", "TYPE", "AGE>")
 		for _, m := range ms {
 			at, vl, age, kind := m.Port, "", ago(m.Age), "learned"
-			if m.VTEP.IsValid() {
+			switch {
+			case m.VTEP.IsValid():
 				at = m.VTEP.String()
-			} else {
+			case m.Segment != "":
+				at = "segment " + m.Segment
+			default:
 				vl = vlan(m.VLAN, m.InnerVLAN, false)
 			}
 			switch {

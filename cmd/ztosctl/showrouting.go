@@ -66,8 +66,15 @@ func (a *app) showRoutes() *cobra.Command {
 	return cmd
 }
 
-// whereTo says in words where packets go by r.
+// whereTo says in words where packets go by r, and by which contract.
 func whereTo(r *status.Route) string {
+	if r.Contract == "" {
+		return hops(r)
+	}
+	return fmt.Sprintf("%s, of VRF %s by contract %s", hops(r), r.From, r.Contract)
+}
+
+func hops(r *status.Route) string {
 	var to []string
 	for _, p := range r.Paths {
 		switch {

@@ -17,7 +17,8 @@ func (a *app) verifyCommand() *cobra.Command {
 		Short: "Prove from the loaded tables that no path leads from one tenant to another",
 		Long: `Looks at every entry of every table that the node has loaded (circuits, flood
 lists, FDBs, FIBs, adjacencies, keys, the spine's guard) and compares the tenants
-of its two ends. Exits with 1 when one leads from one tenant to another.`,
+of its two ends. Exits with 1 when one leads from one tenant to another and no
+contract permits it; what contracts permit is listed with their names.`,
 		Example: "  ztosctl verify isolation\n  ztosctl verify isolation -o json",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -28,6 +29,9 @@ of its two ends. Exits with 1 when one leads from one tenant to another.`,
 				}
 				if s.Breaches == nil {
 					s.Breaches = []status.Breach{} // a list in JSON, too
+				}
+				if s.Permitted == nil {
+					s.Permitted = []status.Permit{}
 				}
 				if err := a.print(s, func() fmt.Stringer { return renderIsolation(&s) }); err != nil {
 					return err
@@ -47,12 +51,26 @@ func renderIsolation(s *status.Isolation) fmt.Stringer {
 	top.add("entries of tables", fmt.Sprintf("%d, of which %d lead nowhere", s.Steps, s.Nowhere))
 	top.add("configuration", fmt.Sprintf("generation %d", s.Generation))
 	top.add("took", s.Elapsed)
-	found := newTable("no path leads from one tenant to another", "FROM", "TO", "BY")
+	none := "no path leads from one tenant to another"
+	if len(s.Permitted) > 0 {
+		none += " but by contracts"
+	}
+	found := newTable(none, "FROM", "TO", "BY")
 	for _, b := range s.Breaches {
 		found.add(b.From, b.To, b.Step)
 	}
 	if s.More > 0 {
 		found.add("", "", fmt.Sprintf("and %d more", s.More))
 	}
-	return evpnTables{top, found}
+	if len(s.Permitted) == 0 {
+		return tables{top, found}
+	}
+	permitted := newTable("", "CONTRACT", "FROM", "TO", "BY")
+	for _, p := range s.Permitted {
+		permitted.add(p.Contract, p.From, p.To, p.Step)
+	}
+	if s.Further > 0 {
+		permitted.add("", "", "", fmt.Sprintf("and %d more", s.Further))
+	}
+	return tables{top, found, permitted}
 }
