@@ -54,6 +54,8 @@ type Allocs struct {
 	Frames  uint64 `json:"frames"` // from tenants and peers, that they took in
 	Mallocs uint64 `json:"mallocs"`
 	Bytes   uint64 `json:"bytes"`
+	// Where has them by the function that allocated.
+	Where map[string]uint64 `json:"where,omitempty"`
 }
 
 // Settings are what a run was made with.

@@ -244,7 +244,7 @@ func (r *runner) allocs(first bool) {
 		return
 	}
 	d := sum.Sub(r.warm.allocs)
-	r.report.Allocs = &Allocs{Frames: frames - r.warm.frames, Mallocs: d.Objects, Bytes: d.Bytes}
+	r.report.Allocs = &Allocs{Frames: frames - r.warm.frames, Mallocs: d.Objects, Bytes: d.Bytes, Where: d.Where}
 }
 
 // drops reads from the engines of a mode what they must not have dropped, as

@@ -4,7 +4,9 @@ import (
 	"bufio"
 	"fmt"
 	"io"
+	"maps"
 	"math"
+	"slices"
 	"strconv"
 	"strings"
 	"text/tabwriter"
@@ -204,6 +206,9 @@ func (r *Report) WriteTable(w io.Writer) error {
 		fmt.Fprintf(out, "\nengines: authentication drops %d, replay drops %d\n", r.AuthDrops, r.ReplayDrops)
 		if a := r.Allocs; a != nil {
 			fmt.Fprintf(out, "workers: %d frames, %d mallocs, %d bytes\n", a.Frames, a.Mallocs, a.Bytes)
+			for _, name := range slices.Sorted(maps.Keys(a.Where)) {
+				fmt.Fprintf(out, "  %d in %s\n", a.Where[name], name)
+			}
 		}
 	}
 	for _, f := range r.Failures {

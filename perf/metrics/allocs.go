@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"strings"
 
 	"github.com/google/pprof/profile"
 
@@ -22,13 +23,32 @@ const workerLoop = "github.com/ztos/ztos/engine/worker.(*Worker).run"
 type Allocs struct {
 	Objects uint64
 	Bytes   uint64
+	// Where has the objects by the function of this module, or of another but the
+	// runtime, that allocated them.
+	Where map[string]uint64
 }
 
 // Sub returns what was allocated between o and a.
-func (a Allocs) Sub(o Allocs) Allocs { return Allocs{a.Objects - o.Objects, a.Bytes - o.Bytes} }
+func (a Allocs) Sub(o Allocs) Allocs {
+	d := Allocs{Objects: a.Objects - o.Objects, Bytes: a.Bytes - o.Bytes, Where: map[string]uint64{}}
+	for name, n := range a.Where {
+		if n > o.Where[name] {
+			d.Where[name] = n - o.Where[name]
+		}
+	}
+	return d
+}
 
 // Add returns the sum.
-func (a Allocs) Add(o Allocs) Allocs { return Allocs{a.Objects + o.Objects, a.Bytes + o.Bytes} }
+func (a Allocs) Add(o Allocs) Allocs {
+	s := Allocs{Objects: a.Objects + o.Objects, Bytes: a.Bytes + o.Bytes, Where: map[string]uint64{}}
+	for _, x := range []Allocs{a, o} {
+		for name, n := range x.Where {
+			s.Where[name] += n
+		}
+	}
+	return s
+}
 
 // WorkerAllocs sums what the workers of engines allocated: exactly, and nothing
 // of what timers, the collector or a reader of metrics do beside them. The
@@ -67,14 +87,27 @@ func ParseAllocs(r io.Reader) (Allocs, error) {
 	if objects < 0 || bytes < 0 {
 		return Allocs{}, fmt.Errorf("no profile of allocations: its values are %v", p.SampleType)
 	}
-	var sum Allocs
+	sum := Allocs{Where: map[string]uint64{}}
 	for _, s := range p.Sample {
-		if slices.ContainsFunc(s.Location, inWorker) {
-			sum.Objects += uint64(s.Value[objects])
+		if n := uint64(s.Value[objects]); n > 0 && slices.ContainsFunc(s.Location, inWorker) {
+			sum.Objects += n
 			sum.Bytes += uint64(s.Value[bytes])
+			sum.Where[allocator(s)] += n
 		}
 	}
 	return sum, nil
+}
+
+// allocator returns the innermost function of a stack that is not the runtime's.
+func allocator(s *profile.Sample) string {
+	for _, l := range s.Location {
+		for _, n := range l.Line {
+			if !strings.HasPrefix(n.Function.Name, "runtime.") {
+				return n.Function.Name
+			}
+		}
+	}
+	return "?"
 }
 
 // inWorker reports whether a location is in the loop of a worker.
