@@ -4,7 +4,6 @@ import (
 	"encoding"
 	"errors"
 	"fmt"
-	"net"
 	"net/netip"
 	"reflect"
 	"slices"
@@ -179,13 +178,9 @@ func (d *decoder) value(path string, n ast.Node, v reflect.Value) {
 func setter(v reflect.Value) func(string) error {
 	switch p := v.Addr().Interface().(type) {
 	case *table.MAC:
-		return func(s string) error {
-			hw, err := net.ParseMAC(s)
-			if err != nil || len(hw) != 6 {
-				return fmt.Errorf("%q is not a MAC address: want six octets, as \"02:00:00:00:00:01\"", s)
-			}
-			*p = table.MACFrom(hw)
-			return nil
+		return func(s string) (err error) {
+			*p, err = table.ParseMAC(s)
+			return err
 		}
 	case *config.Switch:
 		return func(s string) error {

@@ -159,7 +159,11 @@ func (t *Topology) bgp(n *Node) *config.BGP {
 		if n.Kind == Spine && nb.node.Kind == Spine {
 			continue
 		}
-		b.Neighbors = append(b.Neighbors, config.Neighbor{Name: nb.node.Name, Address: nb.node.Address})
+		x := config.Neighbor{Name: nb.node.Name, Address: nb.node.Address}
+		if t.Fabric.Unnumbered {
+			x = config.Neighbor{Peer: nb.node.Name}
+		}
+		b.Neighbors = append(b.Neighbors, x)
 	}
 	return b
 }
@@ -399,7 +403,7 @@ func (t *Topology) routed(tn *Tenant, n *Node, c *config.Node, bd *config.Bridge
 	}
 	if !tn.L3VNI {
 		bd.VRF = tn.VRF
-		bd.Gateway = &config.Gateway{Addresses: tn.Gateways, RouterAdvertisements: tn.RouterAdvertisements}
+		bd.Gateway = &config.Gateway{Addresses: tn.Gateways, RouterAdvertisements: tn.RouterAdvertisements, DHCPRelay: tn.DHCPRelay}
 		return
 	}
 	v := &c.VRFs[i]

@@ -66,6 +66,9 @@ type Fabric struct {
 	// Finds VTEPs and MACs by BGP EVPN, with spines as route reflectors, in place
 	// of static VTEPs. wireguard only. Default false.
 	EVPN bool `yaml:"evpn"`
+	// BGP sessions between link-local addresses that follow from the WireGuard
+	// keys, in place of the nodes' addresses. Needs evpn. Default false.
+	Unnumbered bool `yaml:"unnumbered"`
 	// Engine configuration that is laid over the generated one of every leaf
 	// and spine: maps merge, all else replaces.
 	Engine Overlay `yaml:"engine"`
@@ -102,6 +105,9 @@ type Tenant struct {
 	Gateways []netip.Prefix `yaml:"gateways"`
 	// The gateway sends IPv6 router advertisements. Default false.
 	RouterAdvertisements bool `yaml:"router-advertisements"`
+	// The gateway's DHCP relay, on every leaf. The VRF needs loopbacks of each leaf's
+	// own, by `engine` of the leaves. Default: none.
+	DHCPRelay *config.DHCPRelay `yaml:"dhcp-relay"`
 	// This is no segment but the L3VNI of the VRF: it has no hosts, and is on
 	// every leaf where the VRF is. Default false.
 	L3VNI bool `yaml:"l3vni"`

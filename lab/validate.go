@@ -93,6 +93,8 @@ func (t *Topology) validateTenants(fs *faults) {
 			fs.add(at+".vrf", "name the VRF", "an L3VNI without a VRF")
 		case n.L3VNI && len(n.Gateways) > 0:
 			fs.add(at+".gateways", "remove it", "an L3VNI has no gateway")
+		case n.DHCPRelay != nil && len(n.Gateways) == 0:
+			fs.add(at+".dhcp-relay", "add gateways, or remove it", "only a gateway relays DHCP")
 		case !n.L3VNI && (n.VRF != "") != (len(n.Gateways) > 0):
 			fs.add(at+".gateways", "give both, or none", "vrf and gateways belong together")
 		}

@@ -120,22 +120,27 @@ func (b *Bench) SpineGrace(ctx context.Context) (r SpineGrace, err error) {
 	if lookErr != nil {
 		return r, lookErr
 	}
-	if _, err := b.resumes(ctx, hosts[0], hosts[1]); err != nil {
-		return r, err
+	// Meanwhile what is stale is announced again, or goes: nothing may go.
+	looking := startLook(ctx, look)
+	backErr := b.spinesBack(ctx, hosts[0], hosts[1], start, &r)
+	return r, errors.Join(backErr, looking.end())
+}
+
+// spinesBack waits until frames flow from one host to the other and all sessions are
+// up, and a moment longer.
+func (b *Bench) spinesBack(ctx context.Context, from, to *lab.Node, start time.Time, r *SpineGrace) error {
+	if _, err := b.resumes(ctx, from, to); err != nil {
+		return err
 	}
 	r.Answered = time.Since(start).Seconds() * 1e3
 	for _, e := range b.Engines() {
 		if _, err := b.established(ctx, e, evpnMost); err != nil {
-			return r, err
-		}
-		if err := look(); err != nil {
-			return r, err
+			return err
 		}
 	}
 	r.BGP = time.Since(start).Seconds() * 1e3
-	// What was stale is announced again, or has gone: nothing may have.
-	pause(ctx, time.Second)
-	return r, look()
+	pause(ctx, 2*time.Second)
+	return nil
 }
 
 // untilDown looks again and again until a leaf has noticed that all of its sessions

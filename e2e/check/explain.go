@@ -35,17 +35,36 @@ type explained struct {
 		Source string           `json:"source"`
 		Why    string           `json:"why"`
 		Routes []explainedRoute `json:"routes"`
-		Keys   struct {
-			TxSCI string   `json:"txSci"`
-			TxAN  string   `json:"txAn"`
-			RxSCs []string `json:"rxScs"`
-			Peers []struct {
-				Name      string           `json:"name"`
-				PublicKey config.PublicKey `json:"publicKey"`
-				Usable    bool             `json:"usable"`
-			} `json:"peers"`
-		} `json:"keys"`
+		Keys   explainedKeys    `json:"keys"`
 	} `json:"places"`
+	Routed []struct {
+		Route struct {
+			VRF      string       `json:"vrf"`
+			Prefix   netip.Prefix `json:"prefix"`
+			Origin   string       `json:"origin"`
+			Contract string       `json:"contract"`
+		} `json:"route"`
+		Ways []struct {
+			Path struct {
+				VTEP netip.Addr `json:"vtep"`
+				VNI  table.VNI  `json:"vni"`
+			} `json:"path"`
+			Keys explainedKeys `json:"keys"`
+			Why  string        `json:"why"`
+		} `json:"ways"`
+	} `json:"routed"`
+}
+
+// explainedKeys is a part of explained.
+type explainedKeys struct {
+	TxSCI string   `json:"txSci"`
+	TxAN  string   `json:"txAn"`
+	RxSCs []string `json:"rxScs"`
+	Peers []struct {
+		Name      string           `json:"name"`
+		PublicKey config.PublicKey `json:"publicKey"`
+		Usable    bool             `json:"usable"`
+	} `json:"peers"`
 }
 
 // explainedRoute is a route of explained.
@@ -189,4 +208,33 @@ func (b *Bench) explainRefused(ctx context.Context, leaf string, far *lab.Node, 
 		}
 		return nil
 	})
+}
+
+// ExplainRouted asks a leaf how a VRF sends to an address, and compares what is said
+// with its configuration: by which contract, to which VTEP, with whose keys.
+func (b *Bench) ExplainRouted(ctx context.Context, leaf, vrf string, to netip.Addr, contract string, vtep netip.Addr) (string, error) {
+	cfg, err := config.Load(b.Lab.ConfigPath(leaf))
+	if err != nil {
+		return "", fmt.Errorf("check: %w", err)
+	}
+	e, code, err := b.explain(ctx, leaf, "ip", to.String())
+	if err != nil {
+		return "", err
+	}
+	for _, x := range e.Routed {
+		if x.Route.VRF != vrf {
+			continue
+		}
+		if x.Route.Contract != contract || !x.Route.Prefix.Contains(to) || len(x.Ways) != 1 || x.Ways[0].Path.VTEP != vtep || x.Ways[0].Why != "" {
+			break
+		}
+		w := &x.Ways[0]
+		i := slices.IndexFunc(cfg.BridgeDomains, func(d config.BridgeDomain) bool { return d.VNI == w.Path.VNI })
+		if i < 0 || cfg.BridgeDomains[i].MACsec == nil || w.Keys.TxSCI != cfg.BridgeDomains[i].MACsec.Tx.SCI.String() ||
+			len(w.Keys.RxSCs) != 1 || len(w.Keys.Peers) == 0 {
+			break
+		}
+		return fmt.Sprintf("%s %v %s, to %v by VNI %d, SCI %s", x.Route.VRF, x.Route.Prefix, x.Route.Origin, vtep, w.Path.VNI, w.Keys.TxSCI), nil
+	}
+	return "", fmt.Errorf("%s: explain ip %v: exit %d, %+v; want contract %q and VTEP %v", leaf, to, code, e, contract, vtep)
 }

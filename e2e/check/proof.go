@@ -44,9 +44,14 @@ func (b *Bench) isolation(ctx context.Context, engine string) (s status.Isolatio
 }
 
 // KeyShared gives a leaf a configuration in which a tenant has a key of another,
-// which must be found, and be gone with it.
-func (b *Bench) KeyShared(ctx context.Context, leaf, of, to string) (step string, err error) {
-	err = b.edit(ctx, leaf, func(c *config.Node) error {
+// which must be refused and counted, and returns the fault.
+func (b *Bench) KeyShared(ctx context.Context, leaf, of, to string) (fault string, err error) {
+	before, err := b.isolationRefused(ctx, leaf)
+	if err != nil {
+		return "", err
+	}
+	var broken error
+	fault, err = b.refusedEdit(ctx, leaf, "would not be isolated", func(c *config.Node) {
 		var from, at *config.BridgeDomain
 		for i := range c.BridgeDomains {
 			switch d := &c.BridgeDomains[i]; d.Name {
@@ -57,24 +62,17 @@ func (b *Bench) KeyShared(ctx context.Context, leaf, of, to string) (step string
 			}
 		}
 		if from == nil || at == nil || from.MACsec == nil || at.MACsec == nil {
-			return fmt.Errorf("check: %s has no keys of %s and %s", leaf, of, to)
+			broken = fmt.Errorf("check: %s has no keys of %s and %s", leaf, of, to)
+			return
 		}
 		at.MACsec.Tx.SAs = append(at.MACsec.Tx.SAs, config.SA{AN: 3, KeyFile: from.MACsec.Tx.SAs[0].KeyFile})
-		return nil
 	})
-	if err != nil {
-		return "", err
+	if err := errors.Join(broken, err); err != nil {
+		return fault, err
 	}
-	s, stepErr := b.isolation(ctx, leaf)
-	if stepErr == nil && len(s.Breaches) != 1 {
-		stepErr = fmt.Errorf("%s found %+v, want the one key", leaf, s.Breaches)
+	after, err := b.isolationRefused(ctx, leaf)
+	if err == nil && after != before+1 {
+		err = fmt.Errorf("%s counted %d refused applies, want 1", leaf, after-before)
 	}
-	if err := errors.Join(stepErr, b.unedit(context.WithoutCancel(ctx), leaf)); err != nil {
-		return "", err
-	}
-	step = s.Breaches[0].Step
-	if s, err = b.isolation(ctx, leaf); err == nil && len(s.Breaches) > 0 {
-		err = fmt.Errorf("%s still finds %+v", leaf, s.Breaches)
-	}
-	return step, err
+	return fault, err
 }

@@ -126,8 +126,9 @@ func (b *Bench) viewed(r *SpineView, data []byte, want map[channel]expect) error
 	if udp == nil || udp.DstPort != 4789 {
 		tcp, _ := p.Layer(layers.LayerTypeTCP).(*layers.TCP)
 		bgp := tcp != nil && (tcp.SrcPort == 179 || tcp.DstPort == 179)
-		if !bgp && p.Layer(layers.LayerTypeICMPv4) == nil && p.Layer(layers.LayerTypeICMPv6) == nil {
-			return errors.New("neither VXLAN, nor BGP, nor ICMP of the fabric")
+		bfd := udp != nil && udp.DstPort == 3784 && len(udp.Payload) == 24 // without authentication (RFC 5880 section 4.1)
+		if !bgp && !bfd && p.Layer(layers.LayerTypeICMPv4) == nil && p.Layer(layers.LayerTypeICMPv6) == nil {
+			return errors.New("neither VXLAN, nor BGP, BFD or ICMP of the fabric")
 		}
 		r.Fabric++
 		return nil

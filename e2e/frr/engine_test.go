@@ -47,6 +47,13 @@ func TestMain(m *testing.M) {
 // is a folder of its own.
 func newEngine(t *testing.T, ns *nstest.NS, doc string) *client.Client {
 	t.Helper()
+	c, _ := newEngineOf(t, ns, doc)
+	return c
+}
+
+// newEngineOf is newEngine, and returns the document that the engine has.
+func newEngineOf(t *testing.T, ns *nstest.NS, doc string) (*client.Client, string) {
+	t.Helper()
 	binary, err := engineBinary()
 	if err != nil {
 		t.Fatal(err)
@@ -57,7 +64,8 @@ func newEngine(t *testing.T, ns *nstest.NS, doc string) *client.Client {
 	}
 	t.Cleanup(func() { os.RemoveAll(dir) })
 	path := filepath.Join(dir, "engine.yaml")
-	if err := os.WriteFile(path, []byte(strings.ReplaceAll(doc, "DIR", dir)), 0o600); err != nil {
+	doc = strings.ReplaceAll(doc, "DIR", dir)
+	if err := os.WriteFile(path, []byte(doc), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	log, err := os.Create(filepath.Join(dir, "log"))
@@ -88,5 +96,5 @@ func newEngine(t *testing.T, ns *nstest.NS, doc string) *client.Client {
 		_, err := c.Version(context.Background())
 		return err == nil
 	})
-	return c
+	return c, doc
 }

@@ -223,7 +223,7 @@ func TestRestart(t *testing.T) {
 			t.Errorf("FRR has not kept %s:\n%s", p, text)
 		}
 	}
-	conf.Restarting = true
+	conf.Collect = time.Minute
 	n = newNode(t, b.us, conf)
 	if err := n.AnnounceUnicast(prefixes[:1]); err != nil {
 		t.Fatal(err)

@@ -29,13 +29,13 @@ func TestInteropKernel(t *testing.T) {
 }
 
 // bootGuest boots the one guest of a test, linked with the leaf by u0 there and
-// eth0 in the guest.
-func (b *bed) bootGuest() shell {
+// eth0 in the guest. It has further programs of this machine.
+func (b *bed) bootGuest(programs ...string) shell {
 	b.Helper()
 	prefixes := func(v4, v6 string) []netip.Prefix {
 		return []netip.Prefix{netip.MustParsePrefix(v4 + "/24"), netip.MustParsePrefix(v6 + "/64")}
 	}
-	g := guest.Boot(b.T, guest.Config{Memory: 288, Namespace: b.leaf.Name(), NICs: []guest.NIC{{
+	g := guest.Boot(b.T, guest.Config{Memory: 288 + 48*len(programs), Namespace: b.leaf.Name(), Programs: programs, NICs: []guest.NIC{{
 		Tap: "u0", MTU: guestMTU, HostAddrs: prefixes(leafU4, leafU6), GuestAddrs: prefixes(peerU4, peerU6),
 	}}})
 	b.Logf("guest: kernel %s", g.Kernel())

@@ -46,3 +46,16 @@ func TestEVPNOverTUN(t *testing.T) {
 	step(t, "Integrity", integrity(b))
 	step(t, "SpineGrace", b.SpineGrace)
 }
+
+// TestEVPNOverIPv6: the same where the fabric knows no IPv4: sessions of BGP and BFD,
+// next hops, VTEPs and endpoints.
+func TestEVPNOverIPv6(t *testing.T) {
+	b := up(t, "testdata/evpn-ipv6.yaml", "e2e-evip6")
+	reach(t, b)
+	step(t, "EVPN", b.EVPN)
+	step(t, "Integrity", integrity(b))
+	step(t, "Isolation", b.Isolation)
+	step(t, "SpineView", b.SpineView)
+	step(t, "KillSpine", b.KillSpine)
+	step(t, "SpineGrace", b.SpineGrace)
+}

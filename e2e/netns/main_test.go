@@ -106,7 +106,17 @@ func logs(t *testing.T, l *lab.Lab, topo *lab.Topology) {
 		}
 		if t.Failed() {
 			t.Logf("end of the log of %s:\n%s", n.Name, data[max(0, len(data)-2000):])
+			sessions(t, l.Socket(n.Name), n.Name)
 		}
+	}
+}
+
+// sessions prints the BGP sessions of an engine, if it has any and still runs.
+func sessions(t *testing.T, socket, name string) {
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+	defer cancel()
+	if out, err := exec.CommandContext(ctx, ctl, "--socket", socket, "show", "bgp").CombinedOutput(); err == nil {
+		t.Logf("BGP of %s:\n%s", name, out)
 	}
 }
 
