@@ -27,11 +27,12 @@ demo=(
 # The full benchmark compares with one more peer; the tests make a short run of it.
 perf=("${demo[@]}" nebula)
 # The tests also run FRR, boot a Debian kernel in QEMU with a root of busybox, and the
-# race detector needs a C compiler.
+# race detector needs a C compiler. DHCP is relayed between busybox, dhclient and
+# dnsmasq.
 test=(
   "${perf[@]}"
   qemu-system-x86 wireguard-tools busybox-static kmod cpio xz-utils zstd git frr
-  gcc libc6-dev
+  gcc libc6-dev dnsmasq-base isc-dhcp-client
 )
 
 [ $# -gt 0 ] || usage
