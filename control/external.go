@@ -63,8 +63,9 @@ type external struct {
 	peers     map[evpn.PeerID]netip.Addr
 	told      map[netip.Prefix]route.Unicast
 
-	mu      sync.Mutex // guards what follows
-	want    *bgp.Config
+	mu      sync.Mutex                      // guards what follows
+	want    *bgp.Config                     // the newest
+	pending bool                            // want is to be brought about
 	out     map[netip.Prefix]*route.Unicast // to be announced; nil: withdrawn
 	speaker *bgp.Speaker                    // nil until it has begun
 	fault   string                          // why it has not
@@ -120,7 +121,7 @@ func (x *external) close() {
 // configure makes c what the speaker shall do; it does not wait.
 func (x *external) configure(c bgp.Config) {
 	x.mu.Lock()
-	x.want = &c
+	x.want, x.pending = &c, true
 	x.mu.Unlock()
 	x.poke()
 }
@@ -148,23 +149,18 @@ func (x *external) run(in chan<- externalMessage) {
 			return
 		case <-x.ready:
 		}
-		x.mu.Lock()
-		want, s := x.want, x.speaker
-		x.want = nil
-		x.mu.Unlock()
-		if want != nil {
+		if want := x.take(); want != nil {
 			if err := x.begin(*want, in); err != nil && x.ctx.Err() == nil {
 				x.log.Error("external: sessions not configured", "err", err)
 				x.retry(want)
 			}
-			x.mu.Lock()
-			s = x.speaker
-			x.mu.Unlock()
-		}
-		if s == nil {
-			continue
 		}
 		x.mu.Lock()
+		s := x.speaker
+		if s == nil {
+			x.mu.Unlock()
+			continue
+		}
 		out := x.out
 		x.out = map[netip.Prefix]*route.Unicast{}
 		x.mu.Unlock()
@@ -174,12 +170,23 @@ func (x *external) run(in chan<- externalMessage) {
 	}
 }
 
+// take returns the configuration to be brought about, nil for none.
+func (x *external) take() *bgp.Config {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	if !x.pending {
+		return nil
+	}
+	x.pending = false
+	return x.want
+}
+
 // retry has c tried again later, unless there is a newer one then.
 func (x *external) retry(c *bgp.Config) {
 	time.AfterFunc(externalRetry, func() {
 		x.mu.Lock()
-		if x.want == nil {
-			x.want = c
+		if x.want == c {
+			x.pending = true
 		}
 		x.mu.Unlock()
 		x.poke()
