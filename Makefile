@@ -84,6 +84,13 @@ routes: ## How fast the engine and FRR take EVPN routes, into build/routes.json 
 	@echo "build $(BIN)/routes"; $(GOBUILD) -o $(BIN)/routes ./perf/cmd/routes
 	@$(BIN)/routes -engine $(BIN)/ztos-engine -o $(BUILD)/routes.json -doc docs/evpn-scale.md $(ARGS)
 
+.PHONY: moves
+moves: ## How fast leaves follow hosts that move, in 2 minutes, into build/moves.json and docs/evpn-convergence.md
+	@scripts/install-deps.sh demo
+	@$(MAKE) --no-print-directory build
+	@echo "build $(BIN)/moves"; $(GOBUILD) -o $(BIN)/moves ./perf/cmd/moves
+	@$(BIN)/moves -engine $(BIN)/ztos-engine -o $(BUILD)/moves.json -doc docs/evpn-convergence.md $(ARGS)
+
 .PHONY: perf
 perf: ## The full benchmark, about 25 minutes for ROUNDS=5: build/perf.json, charts in build/perf-charts
 	@scripts/install-deps.sh perf
