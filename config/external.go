@@ -38,6 +38,12 @@ type ExternalNeighbor struct {
 	// Time without a message after which it is dead, whole seconds, 3s to 65535s.
 	// Default 90s.
 	HoldTime Duration `yaml:"hold-time"`
+	// File with a password that signs the TCP segments (MD5), mode 0600, 1 to 80
+	// bytes. A change begins a new session. Optional.
+	PasswordFile string `yaml:"password-file"`
+	// Most hops to the router (GTSM), 1 to 254, of which a router in the subnet is 1;
+	// packets from further are dropped. 0 is any. Default 0.
+	TTLSecurity uint8 `yaml:"ttl-security"`
 }
 
 const (
@@ -71,7 +77,7 @@ func (e *External) equal(o *External) bool {
 	}
 	return e.ASN == o.ASN && e.RouterID == o.RouterID && slices.EqualFunc(e.Neighbors, o.Neighbors, func(a, b ExternalNeighbor) bool {
 		return a.Address == b.Address && a.ASN == b.ASN && slices.Equal(a.Accept, b.Accept) && a.Passive == b.Passive &&
-			a.MaxRoutes == b.MaxRoutes && a.HoldTime == b.HoldTime
+			a.MaxRoutes == b.MaxRoutes && a.HoldTime == b.HoldTime && a.PasswordFile == b.PasswordFile && a.TTLSecurity == b.TTLSecurity
 	})
 }
 
@@ -121,6 +127,7 @@ func (x *ExternalNeighbor) check(c checker) {
 	}
 	checkRange(c.at("max-routes"), int(x.MaxRoutes), 1, externalMostMax)
 	checkSeconds(c.at("hold-time"), x.HoldTime, "3s", "65535s")
+	checkGuard(c, x.PasswordFile, x.TTLSecurity)
 }
 
 // crossExternal wants every router in a subnet of the VRF, on a circuit of this leaf.

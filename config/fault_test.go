@@ -380,9 +380,11 @@ func TestFaults(t *testing.T) {
 		{"accepted of the other family", external, []edit{{`"::/0"`, "0.0.0.0/0"}}, []string{"vrfs[0].external.neighbors[2].accept[0]: 0.0.0.0/0 is of another family than fd00:9::2"}},
 		{"external max-routes", external, []edit{{"max-routes: 500", "max-routes: 1000001"}}, []string{"vrfs[0].external.neighbors[1].max-routes: 1000001 is out of range"}},
 		{"external hold-time", external, []edit{{"hold-time: 9s", "hold-time: 2s"}}, []string{"vrfs[0].external.neighbors[1].hold-time: 2s is out of range"}},
+		{"external password-file", external, []edit{{"password-file: /etc/ztos/cust2.pw", "password-file: cust2.pw"}}, []string{`vrfs[0].external.neighbors[1].password-file: "cust2.pw" is relative`}},
+		{"external ttl-security", external, []edit{{"ttl-security: 1", "ttl-security: 255"}}, []string{"vrfs[0].external.neighbors[1].ttl-security: 255 is out of range"}},
 		{"external without neighbours", external, []edit{{"  external:\n    neighbors:", "  external: {router-id: 10.0.0.1}\n  routes:"},
 			{`    - {address: 10.9.0.2, asn: 65101, accept: [0.0.0.0/0]}
-    - {address: 10.9.0.3, asn: 65102, accept: [10.64.0.0/10, 192.168.0.0/16], passive: true, max-routes: 500, hold-time: 9s}
+    - {address: 10.9.0.3, asn: 65102, accept: [10.64.0.0/10, 192.168.0.0/16], passive: true, max-routes: 500, hold-time: 9s, password-file: /etc/ztos/cust2.pw, ttl-security: 1}
     - {address: "fd00:9::2", asn: 65101, accept: ["::/0"]}
 `, "  - {prefix: 10.66.0.0/16, blackhole: true}\n"}}, []string{"vrfs[0].external.neighbors: no neighbour"}},
 		{"external router-id", external, []edit{{"    neighbors:\n", "    router-id: 224.0.0.1\n    neighbors:\n"}}, []string{"vrfs[0].external.router-id: 224.0.0.1 is no router id"}},

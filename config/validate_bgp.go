@@ -59,12 +59,7 @@ func (x *Neighbor) check(c checker) {
 	if x.ASN == 1<<32-1 {
 		c.at("asn").fault("give the neighbour's AS number, 1 to 4294967294", "%d is no AS number", x.ASN)
 	}
-	if x.PasswordFile != "" {
-		checkFile(c.at("password-file"), x.PasswordFile)
-	}
-	if x.TTLSecurity == 255 {
-		c.at("ttl-security").fault("use 1 to 254, or 0 for any distance", "255 is out of range")
-	}
+	checkGuard(c, x.PasswordFile, x.TTLSecurity)
 	switch {
 	case x.WarnPercent > 100:
 		c.at("warn-percent").fault("use 1 to 100, or 0 for off", "%d is out of range", x.WarnPercent)
@@ -73,6 +68,16 @@ func (x *Neighbor) check(c checker) {
 	}
 	checkSeconds(c.at("hold-time"), x.HoldTime, "3s", "65535s")
 	checkRange(c.at("allow-own-as"), int(x.AllowOwnAS), 0, 10)
+}
+
+// checkGuard looks at how a session is protected on the wire.
+func checkGuard(c checker, passwordFile string, ttlSecurity uint8) {
+	if passwordFile != "" {
+		checkFile(c.at("password-file"), passwordFile)
+	}
+	if ttlSecurity == 255 {
+		c.at("ttl-security").fault("use 1 to 254, or 0 for any distance", "255 is out of range")
+	}
 }
 
 // checkSeconds wants whole seconds, lo <= d <= hi: BGP's messages hold no more.

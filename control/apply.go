@@ -227,7 +227,7 @@ func (n *Node) prepare(p *plan, cfg *config.Node, keys *keyring) (t fabric.Table
 		t.Peers = append(t.Peers, st.entry)
 	}
 	n.prepareVRFs(p, cfg)
-	if err = n.prepareExternals(p, cfg); err != nil {
+	if err = n.prepareExternals(p, cfg, keys); err != nil {
 		return t, err
 	}
 	if err = n.prepareDomains(p, cfg, keys, &t); err != nil {

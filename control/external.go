@@ -17,6 +17,7 @@ import (
 	"github.com/ztos/ztos/bgp/relay"
 	"github.com/ztos/ztos/bgp/route"
 	"github.com/ztos/ztos/config"
+	"github.com/ztos/ztos/crypto/secret"
 	"github.com/ztos/ztos/engine/port"
 	"github.com/ztos/ztos/engine/table"
 	"github.com/ztos/ztos/engine/wire"
@@ -59,7 +60,8 @@ type external struct {
 	// Under Node.mu.
 	entry     *fabric.Speaker // in the snapshot
 	neighbors []config.ExternalNeighbor
-	began     map[netip.Addr]int // how often a router became a neighbour
+	began     map[netip.Addr]int             // how often a router became a neighbour
+	guards    map[netip.Addr]hoststack.Guard // by router, also of those that are none any more
 	peers     map[evpn.PeerID]netip.Addr
 	told      map[netip.Prefix]route.Unicast
 
@@ -77,6 +79,7 @@ type externalPlan struct {
 	*external
 	entry     *fabric.Speaker
 	neighbors []config.ExternalNeighbor
+	guards    []hoststack.Guard // by neighbour
 }
 
 // externalMessage is what a speaker heard, in order.
@@ -93,7 +96,7 @@ func newExternal(key externalKey, log *slog.Logger) (*external, error) {
 	ctx, cancel := context.WithCancel(context.Background())
 	return &external{
 		key: key, log: log.With("vrf", key.vrf, "gateway", key.at.Addr()), stack: s, ctx: ctx, cancel: cancel,
-		began: map[netip.Addr]int{}, peers: map[evpn.PeerID]netip.Addr{}, told: map[netip.Prefix]route.Unicast{},
+		began: map[netip.Addr]int{}, guards: map[netip.Addr]hoststack.Guard{}, peers: map[evpn.PeerID]netip.Addr{}, told: map[netip.Prefix]route.Unicast{},
 		out: map[netip.Prefix]*route.Unicast{}, ready: make(chan struct{}, 1),
 	}, nil
 }
@@ -319,8 +322,30 @@ func externalConfig(x *external) bgp.Config {
 // bgpPort is the TCP port of BGP with routers outside the fabric.
 const bgpPort = 179
 
+// loadExternals reads the passwords of routers outside the fabric.
+func (k *keyring) loadExternals(vrfs []config.VRF, fault func(string, error)) {
+	for i := range vrfs {
+		e := vrfs[i].External
+		if e == nil {
+			continue
+		}
+		for j := range e.Neighbors {
+			file := e.Neighbors[j].PasswordFile
+			if _, done := k.outside[file]; done || file == "" {
+				continue
+			}
+			key, err := secret.LoadPassword(file, maxPassword)
+			if err != nil {
+				fault(fmt.Sprintf("vrfs[%d].external.neighbors[%d].password-file", i, j), err)
+				continue
+			}
+			k.outside[file] = key
+		}
+	}
+}
+
 // prepareExternals plans the speakers of cfg. One whose key stays goes on.
-func (n *Node) prepareExternals(p *plan, cfg *config.Node) error {
+func (n *Node) prepareExternals(p *plan, cfg *config.Node, keys *keyring) error {
 	p.externals = map[externalKey]externalPlan{}
 	p.speakers = map[table.VNI]map[netip.Addr]*fabric.Speaker{}
 	wanted := map[externalKey][]config.ExternalNeighbor{}
@@ -352,13 +377,15 @@ func (n *Node) prepareExternals(p *plan, cfg *config.Node) error {
 			p.undo = append(p.undo, x.close)
 		}
 		entry := &fabric.Speaker{Neighbors: map[netip.Addr]struct{}{}, Stack: x.stack}
+		guards := make([]hoststack.Guard, len(list))
 		for i := range list {
 			entry.Neighbors[list[i].Address] = struct{}{}
+			guards[i] = hoststack.Guard{Password: keys.outside[list[i].PasswordFile], Hops: list[i].TTLSecurity}
 		}
 		if x.entry != nil && maps.Equal(x.entry.Neighbors, entry.Neighbors) {
 			entry = x.entry
 		}
-		p.externals[k] = externalPlan{x, entry, list}
+		p.externals[k] = externalPlan{x, entry, list, guards}
 		if p.speakers[k.vni] == nil {
 			p.speakers[k.vni] = map[netip.Addr]*fabric.Speaker{}
 		}
@@ -374,7 +401,7 @@ func (n *Node) commitExternals(p *plan) {
 	n.externals = make(map[externalKey]*external, len(p.externals))
 	for k, e := range p.externals {
 		x := e.external
-		x.adopt(e.neighbors)
+		x.adopt(e.neighbors, e.guards)
 		x.entry = e.entry
 		if old[k] == nil {
 			for i := range e.neighbors {
@@ -392,16 +419,21 @@ func (n *Node) commitExternals(p *plan) {
 	}
 }
 
-// adopt makes list the routers. One that was none before gets a new session, also when
-// the speaker has not noticed yet that it was none.
-func (x *external) adopt(list []config.ExternalNeighbor) {
+// adopt makes list the routers, and guards how TCP with each is protected. One that was
+// none before, or is protected otherwise, gets a new session, also when the speaker has
+// not noticed yet that it was none. One that is none any more keeps its guard: it is yet
+// to be told so, and nothing that it says is heard.
+func (x *external) adopt(list []config.ExternalNeighbor, guards []hoststack.Guard) {
 	for i := range list {
 		a := list[i].Address
-		if !slices.ContainsFunc(x.neighbors, func(o config.ExternalNeighbor) bool { return o.Address == a }) {
+		if !slices.ContainsFunc(x.neighbors, func(o config.ExternalNeighbor) bool { return o.Address == a }) ||
+			!x.guards[a].Equal(guards[i]) {
 			x.began[a]++
 		}
+		x.guards[a] = guards[i]
 	}
 	x.neighbors = list
+	x.stack.Protect(x.guards)
 }
 
 // closeExternals ends all speakers: their routers are told while packets still flow.

@@ -15,6 +15,7 @@ type keyring struct {
 	salt    map[string]secret.Key   // by file
 	bgp     map[string]secret.Key   // passwords of sessions, by name; not wiped: the speaker keeps them
 	bfd     map[string]secret.Key   // keys of sessions, by name; not wiped: the service keeps them
+	outside map[string]secret.Key   // passwords of routers outside the fabric, by file; not wiped: the stacks keep them
 }
 
 // saltLen is the salt of an XPN suite, bytes (IEEE 802.1AEbw; known second-hand).
@@ -48,6 +49,7 @@ func loadKeys(n *config.Node) (*keyring, config.Faults) {
 	}
 	k.loadBGP(n.BGP, fault)
 	k.loadBFD(n.BFD, fault)
+	k.loadExternals(n.VRFs, fault)
 	for i := range n.BridgeDomains {
 		k.loadDomain(&n.BridgeDomains[i], i, fault)
 	}
@@ -55,7 +57,7 @@ func loadKeys(n *config.Node) (*keyring, config.Faults) {
 }
 
 func newKeyring() *keyring {
-	return &keyring{psk: map[string]secret.Key32{}, sak: map[string]secret.Key{}, salt: map[string]secret.Key{}, bgp: map[string]secret.Key{}, bfd: map[string]secret.Key{}}
+	return &keyring{psk: map[string]secret.Key32{}, sak: map[string]secret.Key{}, salt: map[string]secret.Key{}, bgp: map[string]secret.Key{}, bfd: map[string]secret.Key{}, outside: map[string]secret.Key{}}
 }
 
 // loadDomain reads the key files of bridge domain i.

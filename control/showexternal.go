@@ -7,6 +7,7 @@ import (
 	"github.com/ztos/ztos/bgp/unicast"
 	"github.com/ztos/ztos/config"
 	"github.com/ztos/ztos/config/status"
+	"github.com/ztos/ztos/fabric/hoststack"
 )
 
 // externalPeer is a speaker with the routers that it was configured with.
@@ -50,7 +51,27 @@ func (n *Node) externalVRFs() (out []status.ExternalVRF) {
 		for f := unicast.None + 1; int(f) < unicast.NumFaults; f++ {
 			x.Faults = append(x.Faults, status.NamedCount{Name: f.String(), Count: st.outside.rib.Faults(f)})
 		}
+		x.Faults = append(x.Faults, n.refusedSegments(st.cfg.Name)...)
 		out = append(out, x)
 	}
 	return out
+}
+
+// refusedSegments returns the TCP segments of routers of a VRF that were dropped for
+// how they came, by reason. Under n.mu.
+func (n *Node) refusedSegments(vrf string) []status.NamedCount {
+	var all hoststack.Refusals
+	for k, x := range n.externals {
+		if k.vrf == vrf {
+			r := x.stack.Refused()
+			all.Distance += r.Distance
+			all.Unsigned += r.Unsigned
+			all.Signature += r.Signature
+			all.Surplus += r.Surplus
+		}
+	}
+	return []status.NamedCount{
+		{Name: "tcp-distance", Count: all.Distance}, {Name: "tcp-unsigned", Count: all.Unsigned},
+		{Name: "tcp-signature", Count: all.Signature}, {Name: "tcp-surplus", Count: all.Surplus},
+	}
 }

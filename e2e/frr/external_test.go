@@ -6,6 +6,8 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"os"
+	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
@@ -277,8 +279,6 @@ func TestExternal(t *testing.T) {
 		t.Errorf("sessions %v, not taken %q", up, faults)
 	}
 
-	// The configuration changes: what may be announced now is taken, without a new
-	// session; a router that is no longer configured is told, and its routes go.
 	edit := func(old, new string) {
 		t.Helper()
 		if !strings.Contains(doc, old) {
@@ -289,6 +289,70 @@ func TestExternal(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+	// A router proves itself: by its distance and by a password, which FRR's kernel signs
+	// and verifies. While one side has none, or another, there is no session.
+	fault := func(name string) func() bool {
+		return func() bool {
+			_, faults := sessions()
+			return strings.Contains(faults, "red "+name+" ")
+		}
+	}
+	guard := func(r *router, asn int, commands ...string) {
+		t.Helper()
+		if out, err := r.vtysh("bgpd", append([]string{"configure terminal", fmt.Sprintf("router bgp %d", asn)}, commands...)...); err != nil || out != "" {
+			t.Fatalf("%v: %v %s", commands, err, out)
+		}
+	}
+	password := func(name, text string) string {
+		t.Helper()
+		path := filepath.Join(t.TempDir(), name)
+		if err := os.WriteFile(path, []byte(text+"\n"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return path
+	}
+	const open2, open6 = "accept: [0.0.0.0/0], passive: true}", `accept: ["fd00:64::/32"]}`
+	signed := ", password-file: " + password("c2", "first")
+	closed2 := "accept: [0.0.0.0/0], passive: true, ttl-security: 1" + signed + "}"
+	closed6 := `accept: ["fd00:64::/32"], password-file: ` + password("c1", "another") + "}"
+	up := func(which string, want bool) func() bool {
+		return func() bool {
+			all, _ := sessions()
+			return all["red "+which] == want
+		}
+	}
+	edit(open2, closed2)
+	r2.bgp("clear bgp 10.9.1.1") // it takes no signed end of its session
+	r2.until("c2 is too far", func() bool { return fault("tcp-distance")() && up("10.9.1.2", false)() })
+	guard(r2, 65102, "neighbor 10.9.1.1 ttl-security hops 1")
+	r2.until("c2 is unsigned", fault("tcp-unsigned"))
+	guard(r2, 65102, "neighbor 10.9.1.1 password second")
+	r2.until("c2 has another password", fault("tcp-signature"))
+	if up("10.9.1.2", true)() {
+		t.Error("c2's session is up with another password")
+	}
+	guard(r2, 65102, "neighbor 10.9.1.1 password first")
+	r2.until("c2 is back", func() bool {
+		return up("10.9.1.2", true)() && strings.Contains(routesBy(t, c, "external"), "red 172.16.2.0/24 by 10.9.1.2\n")
+	})
+	guard(r1, 65101, "neighbor fd00:9::1 password another")
+	r1.until("c1 is signed, and need not be", func() bool { return fault("tcp-surplus")() && up("fd00:9::2", false)() })
+	edit(open6, closed6)
+	r1.until("c1 is back over IPv6", func() bool {
+		return up("fd00:9::2", true)() && strings.Contains(routesBy(t, c, "external"), "red fd00:64:1::/48")
+	})
+	edit(", ttl-security: 1"+signed, "")
+	r2.until("c2 is signed, and need not be", up("10.9.1.2", false))
+	guard(r2, 65102, "no neighbor 10.9.1.1 password first", "no neighbor 10.9.1.1 ttl-security hops 1")
+	r2.until("c2 is back without a password", func() bool {
+		return up("10.9.1.2", true)() && strings.Contains(routesBy(t, c, "external"), "red 172.16.2.0/24 by 10.9.1.2\n")
+	})
+	if n := r1.sessionsWith("10.9.0.1"); n != 1 {
+		t.Errorf("c1's session over IPv4 was established %d times, want once", n)
+	}
+
+	// The configuration changes: what may be announced now is taken, without a new
+	// session; a router that is no longer configured is told, and its routes go.
 	edit("accept: [10.64.0.0/10]", "accept: [10.64.0.0/10, 10.200.0.0/16]")
 	leaf.until("what may be announced now", func() bool {
 		return strings.Contains(routesBy(t, c, "external"), "red 10.200.0.0/16 by 10.9.0.2\n") && strings.Contains(leaf.routes(), "[10.200.0.0]")

@@ -41,6 +41,7 @@ type Netstack struct {
 	out    notifier    // rings when the stack has sent something, and at Close
 	closed chan struct{}
 	once   atomic.Bool
+	guards guards
 }
 
 // New returns a stack that owns addrs, with the given MTU (bytes of IP packet).
@@ -59,6 +60,7 @@ func New(addrs []netip.Addr, mtu int) (*Netstack, error) {
 		in:     make(chan []byte, queueLen),
 		out:    notifier{out},
 		closed: make(chan struct{}),
+		guards: guards{mtu: mtu},
 	}
 	n.ep.AddNotify(n.out)
 	sack := tcpip.TCPSACKEnabled(true)
@@ -120,6 +122,9 @@ func (n *Netstack) inject() {
 		case <-n.closed:
 			return
 		case p := <-n.in:
+			if !n.guards.admit(p) {
+				continue
+			}
 			proto := ipv4.ProtocolNumber
 			if header.IPVersion(p) == header.IPv6Version {
 				proto = ipv6.ProtocolNumber
@@ -158,8 +163,10 @@ func (n *Netstack) drain(bufs [][]byte, sizes []int) (got int) {
 		}
 		v := pk.ToView()
 		if v.Size() <= len(bufs[got]) {
-			sizes[got] = copy(bufs[got], v.AsSlice())
-			got++
+			var ok bool
+			if sizes[got], ok = n.guards.send(bufs[got], copy(bufs[got], v.AsSlice())); ok {
+				got++
+			}
 		}
 		v.Release()
 		pk.DecRef()

@@ -57,9 +57,9 @@ func TestAnswersPing(t *testing.T) {
 	}
 }
 
-// Two stacks joined by a cable: what BGP will run over.
-func TestTCPBetweenNodes(t *testing.T) {
-	a, b := newStack(t, "10.255.0.1"), newStack(t, "10.255.0.2")
+// join lays a cable between two stacks; seen, unless it is nil, sees each packet, and
+// may change it.
+func join(a, b *hoststack.Netstack, seen func(packet []byte)) {
 	cable := func(from, to *hoststack.Netstack) {
 		bufs, sizes := [][]byte{make([]byte, 2000), make([]byte, 2000)}, make([]int, 2)
 		for {
@@ -68,29 +68,46 @@ func TestTCPBetweenNodes(t *testing.T) {
 				return
 			}
 			for i := range n {
+				if seen != nil {
+					seen(bufs[i][:sizes[i]])
+				}
 				to.Deliver(bufs[i][:sizes[i]])
 			}
 		}
 	}
 	go cable(a, b)
 	go cable(b, a)
+}
+
+// serve has b, 10.255.0.2, send back what it is sent.
+func serve(t *testing.T, b *hoststack.Netstack) {
+	t.Helper()
 	l, err := b.ListenTCP(netip.MustParseAddrPort("10.255.0.2:179"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer l.Close()
+	t.Cleanup(func() { l.Close() })
 	go func() {
-		c, err := l.Accept()
-		if err == nil {
-			io.Copy(c, c) //nolint:errcheck // the other end judges
-			c.Close()
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			go func() {
+				io.Copy(c, c) //nolint:errcheck // the other end judges
+				c.Close()
+			}()
 		}
 	}()
-	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+}
+
+// echo has b send back 50 kB, within a time.
+func echo(a *hoststack.Netstack, most time.Duration) error {
+	ctx, cancel := context.WithTimeout(context.Background(), most)
 	defer cancel()
 	c, err := a.DialTCP(ctx, netip.MustParseAddrPort("10.255.0.2:179"))
 	if err != nil {
-		t.Fatal(err)
+		return err
 	}
 	defer c.Close()
 	want := make([]byte, 50000)
@@ -99,9 +116,23 @@ func TestTCPBetweenNodes(t *testing.T) {
 	}
 	go c.Write(want) //nolint:errcheck // the reader judges
 	got := make([]byte, len(want))
-	c.SetReadDeadline(time.Now().Add(10 * time.Second)) //nolint:errcheck // set on a fresh connection
-	if _, err := io.ReadFull(c, got); err != nil || string(got) != string(want) {
-		t.Fatalf("echo of %d bytes: %v, same: %v", len(want), err, string(got) == string(want))
+	c.SetReadDeadline(time.Now().Add(most)) //nolint:errcheck // set on a fresh connection
+	if _, err := io.ReadFull(c, got); err != nil {
+		return err
+	}
+	if string(got) != string(want) {
+		return errors.New("another text comes back")
+	}
+	return nil
+}
+
+// Two stacks joined by a cable: what BGP will run over.
+func TestTCPBetweenNodes(t *testing.T) {
+	a, b := newStack(t, "10.255.0.1"), newStack(t, "10.255.0.2")
+	join(a, b, nil)
+	serve(t, b)
+	if err := echo(a, 10*time.Second); err != nil {
+		t.Fatal(err)
 	}
 }
 
