@@ -85,7 +85,7 @@ routes: ## How fast the engine and FRR take EVPN routes, into build/routes.json 
 	@$(BIN)/routes -engine $(BIN)/ztos-engine -o $(BUILD)/routes.json -doc docs/evpn-scale.md $(ARGS)
 
 .PHONY: moves
-moves: ## How fast leaves follow hosts that move, in 2 minutes, into build/moves.json and docs/evpn-convergence.md
+moves: ## How fast leaves follow hosts that move, in 4 minutes, into build/moves.json and docs/evpn-convergence.md
 	@scripts/install-deps.sh demo
 	@$(MAKE) --no-print-directory build
 	@echo "build $(BIN)/moves"; $(GOBUILD) -o $(BIN)/moves ./perf/cmd/moves

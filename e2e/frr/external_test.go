@@ -303,6 +303,11 @@ func TestExternal(t *testing.T) {
 			t.Fatalf("%v: %v %s", commands, err, out)
 		}
 	}
+	surplus := func(faults string) (n int) {
+		_, rest, _ := strings.Cut(faults, "red tcp-surplus ")
+		_, _ = fmt.Sscan(rest, &n) // 0 when there was none
+		return n
+	}
 	password := func(name, text string) string {
 		t.Helper()
 		path := filepath.Join(t.TempDir(), name)
@@ -341,8 +346,12 @@ func TestExternal(t *testing.T) {
 	r1.until("c1 is back over IPv6", func() bool {
 		return up("fd00:9::2", true)() && strings.Contains(routesBy(t, c, "external"), "red fd00:64:1::/48")
 	})
+	_, before := sessions()
 	edit(", ttl-security: 1"+signed, "")
-	r2.until("c2 is signed, and need not be", up("10.9.1.2", false))
+	r2.until("c2 is signed, and need not be", func() bool {
+		_, now := sessions()
+		return surplus(now) > surplus(before) && up("10.9.1.2", false)()
+	})
 	guard(r2, 65102, "no neighbor 10.9.1.1 password first", "no neighbor 10.9.1.1 ttl-security hops 1")
 	r2.until("c2 is back without a password", func() bool {
 		return up("10.9.1.2", true)() && strings.Contains(routesBy(t, c, "external"), "red 172.16.2.0/24 by 10.9.1.2\n")

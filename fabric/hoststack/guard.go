@@ -54,7 +54,7 @@ func (n *Netstack) Refused() Refusals {
 }
 
 // find returns how TCP with the sender, or the receiver, of an IP packet is protected;
-// false when p is not TCP, or is TCP of a peer that nobody has named.
+// false when p is not TCP, or of a peer that nobody has named.
 func (g *guards) find(p []byte, sender bool) (_ Guard, ok bool) {
 	all := g.of.Load()
 	if all == nil || len(*all) == 0 {
@@ -69,8 +69,9 @@ func (g *guards) find(p []byte, sender bool) (_ Guard, ok bool) {
 		}
 		peer = netip.AddrFrom4([4]byte(at))
 	case wire.IPv6(p).Valid():
-		u, whole := wire.IPv6(p).Walk()
-		if whole && u.Proto != wire.ProtoTCP {
+		// The stack may know extension headers that Walk does not: what is not surely
+		// another protocol counts as TCP.
+		if u, whole := wire.IPv6(p).Walk(); whole && (u.Proto == wire.ProtoUDP || u.Proto == wire.ProtoICMPv6) {
 			return Guard{}, false
 		}
 		at := wire.IPv6(p).Dst()

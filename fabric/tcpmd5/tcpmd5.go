@@ -87,15 +87,15 @@ func Sign(b []byte, n int, key []byte) (int, bool) {
 	return n, true
 }
 
-// compact copies options without padding and without selective acknowledgments. false:
-// they do not fit.
+// compact copies options without padding, selective acknowledgments and a signature of
+// before. false: they do not fit.
 func compact(to *[optionsMax]byte, o wire.TCPOptions) (used int, ok bool) {
 	for {
 		kind, data, more := o.Next()
 		switch {
 		case !more:
 			return used, true
-		case kind == optSACKPermitted || kind == optSACK:
+		case kind == optSACKPermitted || kind == optSACK || kind == optSignature:
 			continue
 		case used+2+len(data) > len(to):
 			return used, false

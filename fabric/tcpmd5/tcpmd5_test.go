@@ -76,6 +76,7 @@ func TestSign(t *testing.T) {
 		{"SYN", false, 0x02, mss + sackOK + timestamps + "\x01" + scale, "\x01" + mss + timestamps + scale, ""},
 		{"SYN of IPv6", true, 0x02, mss + sackOK, "\x01\x01" + mss, ""},
 		{"selective acknowledgment", false, 0x10, timestamps + sack, timestamps, ""},
+		{"signed already", false, 0x18, mss + "\x13\x12sixteen bytes...", "\x01\x01" + mss, "x"},
 		{"end of the list", false, 0x10, mss + "\x00\x08\x0a\x01", "\x01\x01" + mss, "x"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -207,6 +208,7 @@ func TestAdmit(t *testing.T) {
 func FuzzSign(f *testing.F) {
 	f.Add(packet(false, 0x18, timestamps, "x"), "key")
 	f.Add(packet(true, 0x02, mss+sackOK, ""), "key")
+	f.Add(packet(false, 0x18, "\x13\x12sixteen bytes...", "x"), "key")
 	f.Fuzz(func(t *testing.T, p []byte, key string) {
 		tcpmd5.Admit(slices.Clone(p), 1280)
 		if got, ok := sign(p, key); ok && !tcpmd5.Verify(got, []byte(key)) {

@@ -38,9 +38,10 @@ const (
 )
 
 // First ports of what engines listen on; the mode's ID is added. The engines of
-// all modes share the namespaces.
+// all modes share the namespaces. They are below those that the kernel chooses, of
+// which engines have many to send from.
 const (
-	enginePort        = 52000
+	enginePort        = 22000
 	engineVXLANPort   = 14800
 	engineMetricsPort = 9500
 )

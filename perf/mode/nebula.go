@@ -15,7 +15,7 @@ import (
 )
 
 // nebulaPort plus the mode's ID is the UDP port of nebula.
-const nebulaPort = 42000
+const nebulaPort = 24200
 
 // nebulaConfig is the configuration of one end, beside its certificates: no
 // lighthouse, as each end knows the other's address, and a route to the subnet

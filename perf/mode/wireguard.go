@@ -17,7 +17,7 @@ import (
 )
 
 // wireGuardPort plus the mode's ID is the UDP port of its tunnels.
-const wireGuardPort = 51900
+const wireGuardPort = 21900
 
 // tunnelEnd is one wireguard-go process with its TUN device.
 type tunnelEnd struct {

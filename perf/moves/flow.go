@@ -47,10 +47,9 @@ func (f *flow) arrived(place int, n uint32, now time.Time) {
 
 // only returns nil when datagrams have come to a place, and for that time to no other.
 // The first ones, of an address that leaves do not know yet, are flooded to both.
-func (f *flow) only(place int, quiet time.Duration) error {
+func (f *flow) only(place int, quiet time.Duration, now time.Time) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	now := time.Now()
 	if f.count[place] == 0 || now.Sub(f.sent[0]) < quiet || now.Sub(f.last[place]) > quiet || now.Sub(f.last[1-place]) < quiet {
 		return fmt.Errorf("moves: %d datagrams came to %s, %d to %s, the latest %v and %v ago; want them at %s alone",
 			f.count[0], places[0], f.count[1], places[1], now.Sub(f.last[0]), now.Sub(f.last[1]), places[place])

@@ -38,7 +38,7 @@ func TestAccount(t *testing.T) {
 }
 
 func TestAlone(t *testing.T) {
-	here, both := [2]time.Duration{99 * ms, 0}, [2]time.Duration{99 * ms, 98 * ms}
+	here, both := [2]time.Duration{299 * ms, 0}, [2]time.Duration{299 * ms, 298 * ms}
 	for _, tt := range []struct {
 		name  string
 		ago   time.Duration
@@ -46,13 +46,13 @@ func TestAlone(t *testing.T) {
 		place int
 		want  bool
 	}{
-		{"here", 100 * ms, []moves.Step{{0, here}}, 0, true},
-		{"there", 100 * ms, []moves.Step{{0, here}}, 1, false},
-		{"flooded", 100 * ms, []moves.Step{{0, both}}, 0, false},
-		{"flooded before", 100 * ms, []moves.Step{{0, [2]time.Duration{1 * ms, 2 * ms}}, {98 * ms, here}}, 0, true},
+		{"here", 300 * ms, []moves.Step{{0, here}}, 0, true},
+		{"there", 300 * ms, []moves.Step{{0, here}}, 1, false},
+		{"flooded", 300 * ms, []moves.Step{{0, both}}, 0, false},
+		{"flooded before", 300 * ms, []moves.Step{{0, [2]time.Duration{1 * ms, 2 * ms}}, {298 * ms, here}}, 0, true},
 		{"it began just now", 2 * ms, []moves.Step{{0, [2]time.Duration{1 * ms, 0}}}, 0, false},
 		{"it has stopped", 900 * ms, []moves.Step{{0, here}}, 0, false},
-		{"nothing came", 100 * ms, []moves.Step{{0, [2]time.Duration{}}}, 0, false},
+		{"nothing came", 300 * ms, []moves.Step{{0, [2]time.Duration{}}}, 0, false},
 	} {
 		if got := moves.Alone(tt.ago, tt.steps, tt.place); got != tt.want {
 			t.Errorf("%s: %v, want %v", tt.name, got, tt.want)

@@ -37,13 +37,14 @@ const (
 
 const (
 	labName = "moves"
-	quiet   = 30 * time.Millisecond // with datagrams at one place alone, it is settled
-	limit   = 5 * time.Second       // for that
+	quiet   = 100 * time.Millisecond // with datagrams at one place alone, it is settled
+	limit   = 5 * time.Second        // for that
 	poll    = 2 * time.Millisecond
 	// startLimit is how long the fabric may take to find itself.
 	startLimit = time.Minute
-	// pause is how long the streams of two moves are apart: what is on its way arrives.
-	pause = 20 * time.Millisecond
+	// pause is how long the streams of two moves are apart: what is on its way arrives,
+	// also where a processor was busy with something else.
+	pause = 200 * time.Millisecond
 )
 
 // places are the hosts between which a MAC moves, sender the one that sends to it.
@@ -251,7 +252,7 @@ func (b *bed) follow(ctx context.Context, f *flow, to int, hello []byte) (moved 
 // settle waits until a flow comes to one place alone.
 func settle(ctx context.Context, f *flow, place int) error {
 	for end := time.Now().Add(limit); ; {
-		err := f.only(place, quiet)
+		err := f.only(place, quiet, time.Now())
 		if err == nil || time.Now().After(end) {
 			return err
 		}

@@ -21,7 +21,7 @@ func main() {
 	flag.StringVar(&o.run.Engine, "engine", "build/bin/ztos-engine", "the engine")
 	flag.StringVar(&o.run.Topology, "lab", "lab/evpn.yaml", "topology of the lab")
 	flag.StringVar(&o.rates, "rates", "1000,10000", "datagrams a second to each host, separated by commas")
-	flag.IntVar(&o.run.Moves, "moves", 300, "hosts that move, at each rate")
+	flag.IntVar(&o.run.Moves, "moves", 200, "hosts that move, at each rate")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
