@@ -348,6 +348,7 @@ func TestExternal(t *testing.T) {
 	})
 	_, before := sessions()
 	edit(", ttl-security: 1"+signed, "")
+	r2.bgp("clear bgp 10.9.1.1") // nor an unsigned one
 	r2.until("c2 is signed, and need not be", func() bool {
 		_, now := sessions()
 		return surplus(now) > surplus(before) && up("10.9.1.2", false)()
