@@ -300,7 +300,7 @@ func (b *Bench) MACLimit(ctx context.Context) (r MACLimit, err error) {
 	tenant := b.Topo.Tenants[0]
 	port := b.Topo.Hosts(tenant.Name)[0].Host.Port
 	var dropped uint64
-	r.PortLearned, dropped, err = b.macFlood(ctx, r.Sources, func(c *config.Node) {
+	r.PortLearned, dropped, err = b.macFlood(ctx, r, func(c *config.Node) {
 		for i := range c.Ports {
 			if c.Ports[i].Name == port.Dev {
 				c.Ports[i].MACLimit = r.Limit
@@ -313,7 +313,7 @@ func (b *Bench) MACLimit(ctx context.Context) (r MACLimit, err error) {
 	if err != nil {
 		return r, err
 	}
-	r.Learned, r.Refused, err = b.macFlood(ctx, r.Sources, func(c *config.Node) {
+	r.Learned, r.Refused, err = b.macFlood(ctx, r, func(c *config.Node) {
 		i := slices.IndexFunc(c.BridgeDomains, func(d config.BridgeDomain) bool { return d.VNI == tenant.VNI })
 		c.BridgeDomains[i].MACLimit, c.BridgeDomains[i].MACLimitAction = r.Limit, config.LimitDrop
 	})
@@ -327,8 +327,9 @@ func (b *Bench) MACLimit(ctx context.Context) (r MACLimit, err error) {
 // macFlood sends frames from many source MACs through the first tenant's first
 // port while its leaf is configured by change, and returns how many the FDB has
 // on that port, and how many frames were dropped for mac-limit.
-func (b *Bench) macFlood(ctx context.Context, sources int, change func(*config.Node)) (learned int, dropped uint64, err error) {
-	h := b.Topo.Hosts(b.Topo.Tenants[0].Name)
+func (b *Bench) macFlood(ctx context.Context, r MACLimit, change func(*config.Node)) (learned int, dropped uint64, err error) {
+	tenant := b.Topo.Tenants[0]
+	h := b.Topo.Hosts(tenant.Name)
 	port := h[0].Host.Port
 	tx, err := b.tap(h[0].Name, func(frame) bool { return false }, "eth0")
 	if err != nil {
@@ -349,7 +350,7 @@ func (b *Bench) macFlood(ctx context.Context, sources int, change func(*config.N
 		if err != nil {
 			return err
 		}
-		for i := range sources {
+		for i := range r.Sources {
 			from := endpoint{mac: [6]byte{2, 0xaa, 0, 0, 0, byte(i)}, ip: addr(h[0], false)}
 			f, err := tenantFrame(from, endpointOf(h[1]), MarkerOf("sources"))
 			if err != nil {
@@ -358,8 +359,15 @@ func (b *Bench) macFlood(ctx context.Context, sources int, change func(*config.N
 			if err := tx.send("eth0", f); err != nil {
 				return err
 			}
-			// Learning is control's: leave it the time for each.
+			// Learning is control's: leave it the time for each, and to close the gate
+			// once there are as many as may be.
 			pause(ctx, 20*time.Millisecond)
+			if i+1 == int(r.Limit) {
+				if err := b.learned(ctx, port.Node, uint32(tenant.VNI), i+1); err != nil {
+					return err
+				}
+				pause(ctx, 200*time.Millisecond)
+			}
 		}
 		pause(ctx, 200*time.Millisecond)
 		after, err := b.Drops(ctx, port.Node)
@@ -371,6 +379,17 @@ func (b *Bench) macFlood(ctx context.Context, sources int, change func(*config.N
 		return errors.Join(err, flush())
 	})
 	return learned, dropped, err
+}
+
+// learned waits until a VNI's FDB has that many entries.
+func (b *Bench) learned(ctx context.Context, name string, vni uint32, n int) error {
+	return eventually(ctx, 5*time.Second, func() error {
+		entries, err := b.fdb(ctx, name, &ztosv1.ListFDBRequest{Vni: vni})
+		if err == nil && len(entries) < n {
+			err = fmt.Errorf("%s has %d MACs in VNI %d, want %d at least", name, len(entries), vni, n)
+		}
+		return err
+	})
 }
 
 // fdb returns the entries of an engine's FDB.

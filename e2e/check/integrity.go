@@ -137,7 +137,7 @@ func (b *Bench) datagrams(ctx context.Context, from, to *lab.Node, v6 bool, seed
 		return 0, 0, err
 	}
 	defer rx.Close()
-	if err := rx.SetReadBuffer(8 << 20); err != nil {
+	if err := enlarge(rx); err != nil {
 		return 0, 0, err
 	}
 	err = b.in(from.Name, func() (err error) {

@@ -149,19 +149,33 @@ func (m *multihome) send(ctx context.Context, from *lab.Node, dst table.MAC, n, 
 			pause(ctx, time.Millisecond)
 		}
 	}
-	last := -1
-	for {
+	// No more comes when three looks in a row found the same.
+	for last, same := -1, 0; ; {
 		pause(ctx, 100*time.Millisecond)
 		got := m.arrived()
 		sum := 0
 		for _, f := range got {
 			sum += len(f)
 		}
-		if sum == last {
+		if sum != last {
+			last, same = sum, 0
+		} else if same++; same == 3 {
 			return got, ctx.Err()
 		}
-		last = sum
 	}
+}
+
+// counted waits until a leaf has counted that many more drops for a reason than
+// before, and returns how many it has.
+func (m *multihome) counted(ctx context.Context, leaf, reason string, before Drops, want uint64) (n uint64, err error) {
+	err = eventually(ctx, homeMost, func() error {
+		now, err := m.b.Drops(ctx, leaf)
+		if n = now.since(before)[reason]; err == nil && n < want {
+			err = fmt.Errorf("%s counts %d frames as %s, want %d", leaf, n, reason, want)
+		}
+		return err
+	})
+	return n, err
 }
 
 // segmentAt returns what a leaf says of its segment in the tenant's VNI.

@@ -7,8 +7,11 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"os"
 	"sync"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // Stream is the result of a stream of numbered UDP datagrams.
@@ -77,7 +80,10 @@ func (b *Bench) stream(from, to string, rate, size int, sport uint16) (*numbered
 	if err != nil {
 		return nil, fmt.Errorf("check: stream to %s: %w", to, err)
 	}
-	s.rx.SetReadBuffer(8 << 20)
+	if err := enlarge(s.rx); err != nil {
+		s.rx.Close()
+		return nil, fmt.Errorf("check: stream to %s: %w", to, err)
+	}
 	s.dst = s.rx.LocalAddr().(*net.UDPAddr).AddrPort()
 	err = b.in(from, func() (err error) {
 		s.tx, err = net.DialUDP("udp4", &net.UDPAddr{Port: int(sport)}, net.UDPAddrFromAddrPort(s.dst))
@@ -90,6 +96,20 @@ func (b *Bench) stream(from, to string, rate, size int, sport uint16) (*numbered
 	go s.receive()
 	go s.send()
 	return s, nil
+}
+
+// enlarge gives a socket a buffer that a busy machine does not fill, whatever the
+// system's limit is: what is to be seen is the fabric's loss.
+func enlarge(c *net.UDPConn) error {
+	raw, err := c.SyscallConn()
+	if err != nil {
+		return err
+	}
+	var serr error
+	err = raw.Control(func(fd uintptr) {
+		serr = os.NewSyscallError("SO_RCVBUFFORCE", unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_RCVBUFFORCE, 8<<20))
+	})
+	return errors.Join(err, serr)
 }
 
 func (s *numbered) send() {

@@ -260,6 +260,7 @@ func TestPasswordAndTTL(t *testing.T) {
 	n.up()
 	r.established(ours)
 	n.Close()
+	r.until("FRR has noticed", func() bool { s := r.neighbor(ours).State; return s != "" && s != "Established" })
 
 	for _, tt := range []struct {
 		name string

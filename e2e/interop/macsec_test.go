@@ -254,7 +254,11 @@ func rollover(t *testing.T, b *bed, h, p shell, link linker) {
 			t.Fatal(err)
 		}
 		p.must(t, k.txSA(int(an))+fmt.Sprintf("ip link set ms0 type macsec encodingsa %d", an))
-		rest()
+		// What was sent under the old keys has been received when what is sent now is
+		// answered, both ways.
+		if err := errors.Join(h.ping(far4, ""), p.ping(host4, "")); err != nil {
+			t.Error(err)
+		}
 		for _, d := range []status.Direction{status.Tx, status.Rx} {
 			if err := e.api.RemoveSA(e.call(), ref(d, old)); err != nil {
 				t.Error(err)

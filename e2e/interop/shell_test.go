@@ -234,14 +234,16 @@ func (s shell) tcp(addr string, reverse bool) (iperf.Result, error) {
 		r = " -R"
 	}
 	var res iperf.Result
-	// A server listens again only some time after a test.
+	// A server listens again only some time after a test; who has connected while it
+	// was about to close is reset.
 	for range 10 {
 		out, err := s.try("iperf3 -J -t 1 --connect-timeout 5000 -c " + addr + r)
 		var perr error
 		if res, perr = iperf.Parse([]byte(out)); perr == nil {
 			return res, nil
 		}
-		if !strings.Contains(perr.Error(), "refused") && !strings.Contains(perr.Error(), "busy") {
+		again := func(what string) bool { return strings.Contains(perr.Error(), what) }
+		if !again("refused") && !again("busy") && !again("control message: Connection reset") {
 			return res, errors.Join(perr, err)
 		}
 		time.Sleep(300 * time.Millisecond)

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/ztos/ztos/perf/bed"
@@ -44,6 +45,10 @@ func TCP(ctx context.Context, b *bed.Bed, node string, server string, streams in
 	return r, err
 }
 
+// ErrBusy is wrapped when the server has not done with the test before: the end of it
+// is still on its way.
+var ErrBusy = errors.New("the server is busy")
+
 // Parse reads the JSON that iperf3 prints. The error is what iperf3 itself says
 // there, if it does.
 func Parse(text []byte) (Result, error) {
@@ -62,6 +67,9 @@ func Parse(text []byte) (Result, error) {
 	}
 	if err := json.Unmarshal(text, &doc); err != nil {
 		return Result{}, fmt.Errorf("iperf: output: %w", err)
+	}
+	if strings.Contains(doc.Error, "server is busy") {
+		return Result{}, fmt.Errorf("iperf: %w", ErrBusy)
 	}
 	if doc.Error != "" {
 		return Result{}, fmt.Errorf("iperf: %s", doc.Error)

@@ -1,6 +1,7 @@
 package iperf_test
 
 import (
+	"errors"
 	"strings"
 	"testing"
 
@@ -41,5 +42,17 @@ func TestParse(t *testing.T) {
 				t.Errorf("got %+v, want %+v", got, tt.want)
 			}
 		})
+	}
+}
+
+// A server that has not done with the test before is told from one that is not there.
+func TestBusy(t *testing.T) {
+	for text, want := range map[string]bool{
+		`{"error":"error - the server is busy running a test. try again later"}`: true,
+		`{"error":"unable to connect to server"}`:                                false,
+	} {
+		if _, err := iperf.Parse([]byte(text)); err == nil || errors.Is(err, iperf.ErrBusy) != want {
+			t.Errorf("%s: %v", text, err)
+		}
 	}
 }
