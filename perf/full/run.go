@@ -29,6 +29,7 @@ type runner struct {
 	runs    []run
 	bar     *progress.Bar
 	report  *Report
+	iperf   *bed.Proc          // its server
 	control string             // unix socket of the UDP receiver
 	rates   map[string]float64 // of UDP, found in the last round, by what was measured
 	// counted is what the engines of each mode, by ID, had counted the last
@@ -104,8 +105,8 @@ func (r *runner) start(ctx context.Context) error {
 			return err
 		}
 	}
-	iperfServer, err := iperf.Serve(r.b, bed.H2)
-	if err != nil {
+	var err error
+	if r.iperf, err = iperf.Serve(r.b, bed.H2); err != nil {
 		return err
 	}
 	udpServer, err := r.b.Start(bed.H2, "udpgen-server", "", r.c.UDPGen, "recv",
@@ -121,7 +122,7 @@ func (r *runner) start(ctx context.Context) error {
 		}
 		_, err := r.udpTrial(ctx, first, 64, true, 1000)
 		return err
-	}, iperfServer, udpServer)
+	}, r.iperf, udpServer)
 }
 
 // idle watches all nodes while nobody sends, and pauses them then.
