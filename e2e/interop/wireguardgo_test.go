@@ -50,9 +50,7 @@ func (b *bed) wireguardGo(ns *netplumb.Namespace, w *wgLink, mtu int, endpoint s
 		return errors.Join(g.dev.IpcSet(uapi), g.dev.Up())
 	}))
 	b.Cleanup(g.dev.Close)
-	// Its queue holds 500 packets, which a burst of TCP fills while wireguard-go waits
-	// for a processor.
-	in(ns).must(b, fmt.Sprintf("ip link set wg0 txqueuelen 10000\nip addr add %v dev wg0\n", hostPrefix(w.vtep[1]))+w.up())
+	in(ns).must(b, fmt.Sprintf("ip addr add %v dev wg0\n", hostPrefix(w.vtep[1]))+w.up())
 	return g
 }
 
